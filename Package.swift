@@ -1,0 +1,90 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+
+import PackageDescription
+
+// Every target is compiled in Swift 6 mode with its warnings as errors.
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+/// A module of `Sources/`, listed from the top of the stack to its bottom: imports go down only.
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], fixtures: Bool = false) -> Target {
+    .testTarget(
+        name: name,
+        dependencies: dependencies,
+        resources: fixtures ? [.copy("Fixtures")] : [],
+        swiftSettings: strict
+    )
+}
+
+let package = Package(
+    name: "pawl",
+    platforms: [.macOS(.v15)],
+    products: [.executable(name: "pawl", targets: ["pawl"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
+    ],
+    targets: [
+        .executableTarget(name: "pawl", dependencies: ["PawlCommands"], swiftSettings: strict),
+        module(
+            "PawlCommands",
+            [
+                "Reports", "Lab", "Engine", "Actions", "Etcd", "Rollout", "Journal", "SSH", "Remote", "Playbooks",
+                "Fleet", argumentParser, logging,
+            ]
+        ),
+        module("Reports", ["Engine", "Rollout"]),
+        module("Lab", ["Fleet", subprocess]),
+        module("Engine", ["Actions", "Etcd", "Rollout", "Journal", "Remote", "Playbooks", "Fleet", logging]),
+        module("Actions", ["Etcd", "Rollout", "Remote", "Playbooks", "Fleet"]),
+        module("Etcd", ["Remote", "Fleet"]),
+        module("Rollout", []),
+        module("Journal", [grdb]),
+        module("SSH", ["CLibSSH2", "Remote", "Fleet", logging]),
+        module("Remote", ["Fleet", crypto]),
+        module("Playbooks", ["Fleet", yams]),
+        module("Fleet", [yams, subprocess]),
+        .systemLibrary(
+            name: "CLibSSH2",
+            pkgConfig: "libssh2",
+            providers: [.apt(["libssh2-1-dev"]), .brew(["libssh2"])]
+        ),
+        tests("FleetTests", ["Fleet"]),
+        tests("PlaybooksTests", ["Playbooks", "Fleet"]),
+        tests("RemoteTests", ["Remote"]),
+        tests("SSHTests", ["SSH", "Remote", "Fleet", subprocess]),
+        tests("JournalTests", ["Journal"]),
+        tests("RolloutTests", ["Rollout"]),
+        tests("EtcdTests", ["Etcd", "Remote", "Fleet"]),
+        tests("ActionsTests", ["Actions", "Etcd", "Rollout", "Remote", "Playbooks", "Fleet"]),
+        tests(
+            "EngineTests",
+            ["Engine", "Actions", "Etcd", "Rollout", "Journal", "Remote", "Playbooks", "Fleet"]
+        ),
+        tests("ReportsTests", ["Reports", "Engine", "Rollout"]),
+        tests("LabTests", ["Lab", "Fleet"]),
+        tests("PawlCommandsTests", ["PawlCommands"]),
+        tests("ArchitectureTests", []),
+        tests("EndToEndTests", ["Lab", "Fleet", subprocess]),
+    ],
+    swiftLanguageModes: [.v6]
+)

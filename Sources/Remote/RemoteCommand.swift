@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One POSIX shell script to be run on a node, with everything that governs it.
+///
+/// The script is run by `/bin/sh`, whatever the login shell is. Words that come from outside (paths, names,
+/// values) are put into it with ``ShellQuoting`` only.
+package struct RemoteCommand: Sendable {
+    /// What a command may do to the node. During `pawl plan` a mutating command is refused by the transport.
+    package enum Effect: String, Sendable {
+        case readOnly
+        case mutating
+    }
+
+    /// What is shown for it in messages and with `-v`; holds no secret.
+    package var label: String
+    package var script: String
+    package var standardInput: [UInt8]
+    package var effect: Effect
+    /// How long the command may take in all, from its start to its trailer.
+    package var timeout: Duration
+
+    package init(
+        _ label: String,
+        script: String,
+        standardInput: [UInt8] = [],
+        effect: Effect,
+        timeout: Duration = .seconds(30)
+    ) {
+        self.label = label
+        self.script = script
+        self.standardInput = standardInput
+        self.effect = effect
+        self.timeout = timeout
+    }
+}
