@@ -14,6 +14,7 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
+let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
@@ -39,6 +40,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
@@ -53,7 +55,7 @@ let package = Package(
             ]
         ),
         module("Reports", ["Engine", "Rollout"]),
-        module("Lab", ["Fleet", subprocess]),
+        module("Lab", ["Fleet", subprocess, system]),
         module("Engine", ["Actions", "Etcd", "Rollout", "Journal", "Remote", "Playbooks", "Fleet", logging]),
         module("Actions", ["Etcd", "Rollout", "Remote", "Playbooks", "Fleet"]),
         module("Etcd", ["Remote", "Fleet"]),
@@ -62,29 +64,38 @@ let package = Package(
         module("SSH", ["CLibSSH2", "Remote", "Fleet", logging]),
         module("Remote", ["Fleet", crypto]),
         module("Playbooks", ["Fleet", yams]),
-        module("Fleet", [yams, subprocess]),
+        module("Fleet", [yams, subprocess, system]),
         .systemLibrary(
             name: "CLibSSH2",
             pkgConfig: "libssh2",
             providers: [.apt(["libssh2-1-dev"]), .brew(["libssh2"])]
         ),
+        .target(
+            name: "TestSupport",
+            dependencies: ["Remote", subprocess, system],
+            path: "Tests/Support",
+            swiftSettings: strict
+        ),
         tests("FleetTests", ["Fleet"]),
         tests("PlaybooksTests", ["Playbooks", "Fleet"]),
-        tests("RemoteTests", ["Remote"]),
-        tests("SSHTests", ["SSH", "Remote", "Fleet", subprocess]),
+        tests("RemoteTests", ["Remote", "TestSupport"]),
+        tests("SSHTests", ["SSH", "Remote", "Fleet", subprocess, system]),
         tests("JournalTests", ["Journal"]),
         tests("RolloutTests", ["Rollout"]),
-        tests("EtcdTests", ["Etcd", "Remote", "Fleet"]),
-        tests("ActionsTests", ["Actions", "Etcd", "Rollout", "Remote", "Playbooks", "Fleet"]),
+        tests("EtcdTests", ["Etcd", "Remote", "Fleet", "TestSupport", subprocess, system], fixtures: true),
+        tests(
+            "ActionsTests",
+            ["Actions", "Etcd", "Rollout", "Remote", "Playbooks", "Fleet", "TestSupport", subprocess, system]
+        ),
         tests(
             "EngineTests",
-            ["Engine", "Actions", "Etcd", "Rollout", "Journal", "Remote", "Playbooks", "Fleet"]
+            ["Engine", "Actions", "Etcd", "Rollout", "Journal", "Remote", "Playbooks", "Fleet", "TestSupport"]
         ),
         tests("ReportsTests", ["Reports", "Engine", "Rollout"]),
         tests("LabTests", ["Lab", "Fleet"]),
         tests("PawlCommandsTests", ["PawlCommands"]),
         tests("ArchitectureTests", []),
-        tests("EndToEndTests", ["Lab", "Fleet", subprocess]),
+        tests("EndToEndTests", ["Lab", "Fleet", subprocess, system]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -42,7 +42,12 @@ package struct RunHeader: Sendable, Equatable {
     package var isResumed: Bool
 
     package init(
-        playbook: String, inventory: String, hosts: [String], stepCount: Int, stepsDone: Int, isResumed: Bool
+        playbook: String,
+        inventory: String,
+        hosts: [String],
+        stepCount: Int,
+        stepsDone: Int,
+        isResumed: Bool
     ) {
         self.playbook = playbook
         self.inventory = inventory
@@ -70,7 +75,11 @@ package struct StepReport: Sendable, Equatable {
     package var elapsedSeconds: Double
 
     package init(
-        status: Status, message: String, remedy: String? = nil, values: [String: String] = [:], elapsedSeconds: Double
+        status: Status,
+        message: String,
+        remedy: String? = nil,
+        values: [String: String] = [:],
+        elapsedSeconds: Double
     ) {
         self.status = status
         self.message = message

@@ -5,7 +5,8 @@ package enum ShellQuoting {
     /// The word so that `sh` reads exactly its bytes back. Plain words stay as they are, for readability.
     package static func quote(_ word: String) -> String {
         let isPlain = !word.isEmpty && word.utf8.allSatisfy { isPlainByte($0) }
-        return isPlain ? word : "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+        return isPlain
+            ? word : "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
     }
 
     /// The words of one command line, each quoted, with spaces between them.
