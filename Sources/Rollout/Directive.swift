@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the rollout machine wants done. The engine performs it and answers with an ``Event``, except for
+/// ``enterStage(_:)``, ``announce(host:text:)`` and ``finish(_:)``, which have no answer.
+package enum Directive: Hashable, Sendable {
+    case enterStage(Stage)
+    /// Something that must be on record before what follows: a quorum proof, what was decided on resume.
+    case announce(host: String?, text: String)
+    case observeQuorum(StepID)
+    case recordIntent(StepID, attempt: Int)
+    case perform(StepID, attempt: Int)
+    case recordOutcome(StepID, attempt: Int, Outcome)
+    case observe(StepID)
+    case recordUndoIntent(StepID)
+    case undo(StepID)
+    case recordUndoOutcome(StepID, Outcome)
+    /// The last directive.
+    case finish(Verdict)
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Lays the steps of a playbook out over hosts: which stages there are, and in which order.
+///
+/// The order of the phases: preflight, freeze, gate (the baseline), then batch after batch with a gate behind each,
+/// then postflight, then thaw. The postflight comes before the thaw because its proofs hold only while nothing writes.
+package struct PlanLayout: Sendable {
+    /// One step of the playbook, before it is laid out.
+    package struct Entry: Sendable {
+        package var phase: Phase
+        /// Its place in its phase, from 1.
+        package var number: Int
+        /// Looks at all hosts at once.
+        package var isClusterWide: Bool
+        /// The hosts it is for, in inventory order; ignored where it is cluster-wide.
+        package var hosts: [String]
+        /// Makes the planned step for a host, or for all (`nil`).
+        package var make: @Sendable (_ id: StepID, _ host: String?) -> PlannedStep
+
+        package init(
+            phase: Phase,
+            number: Int,
+            isClusterWide: Bool,
+            hosts: [String],
+            make: @escaping @Sendable (_ id: StepID, _ host: String?) -> PlannedStep
+        ) {
+            self.phase = phase
+            self.number = number
+            self.isClusterWide = isClusterWide
+            self.hosts = hosts
+            self.make = make
+        }
+    }
+
+    /// The hosts of the play in the order in which they are changed.
+    private let hosts: [String]
+    private let serial: Plan.Serial
+    private let entries: [Entry]
+    private var stages: [Stage] = []
+    private var steps: [PlannedStep] = []
+
+    private init(hosts: [String], serial: Plan.Serial, entries: [Entry]) {
+        self.hosts = hosts
+        self.serial = serial
+        self.entries = entries
+    }
+
+    /// - Parameter hosts: the hosts of the play in the order in which they are to be changed.
+    package static func lay(
+        _ entries: [Entry],
+        over hosts: [String],
+        serial: Plan.Serial
+    ) -> (stages: [Stage], steps: [PlannedStep]) {
+        var layout = PlanLayout(hosts: hosts, serial: serial, entries: entries)
+        layout.addAll()
+        return (layout.stages, layout.steps)
+    }
+
+    private mutating func addAll() {
+        add(.preflight)
+        add(.freeze)
+        switch serial {
+        case .hosts(let count):
+            if !entries(.steps).isEmpty { add(.gate, suffix: "@start") }
+            for start in stride(from: 0, to: hosts.count, by: max(count, 1)) {
+                let batch = Array(hosts[start..<min(start + max(count, 1), hosts.count)])
+                addUnits(of: batch)
+                add(.gate, suffix: "@" + batch.joined(separator: "+"))
+            }
+        case .all:
+            if !entries(.steps).isEmpty { add(.gate, suffix: "@start") }
+            for entry in entries(.steps) { addBarrier(entry) }
+            add(.gate, suffix: "@all")
+        }
+        add(.postflight)
+        add(.thaw)
+        if entries(.thaw).isEmpty { addUndoOfFreeze() }
+    }
+
+    private func entries(_ phase: Phase) -> [Entry] {
+        entries.filter { $0.phase == phase }
+    }
+
+    /// Neighbouring steps of the same kind of scope share a stage: each host goes through its own at its own pace.
+    private mutating func add(_ phase: Phase, suffix: String = "") {
+        var group: [Entry] = []
+        var groups: [[Entry]] = []
+        for entry in entries(phase) {
+            let joins = group.last.map { !$0.isClusterWide && !entry.isClusterWide && phase == .preflight } ?? true
+            if !joins {
+                groups.append(group)
+                group = []
+            }
+            group.append(entry)
+        }
+        if !group.isEmpty { groups.append(group) }
+        for group in groups { addStage(group, phase: phase, suffix: suffix) }
+    }
+
+    private mutating func addStage(_ group: [Entry], phase: Phase, suffix: String) {
+        guard let first = group.first else { return }
+        var lanes: [Stage.Lane] = []
+        if first.isClusterWide {
+            lanes = [.init(host: nil, steps: group.map { plan($0, host: nil, suffix: suffix) })]
+        } else {
+            var order: [String] = []
+            for host in group.flatMap(\.hosts) where !order.contains(host) { order.append(host) }
+            for host in order {
+                let mine = group.filter { $0.hosts.contains(host) }
+                lanes.append(.init(host: host, steps: mine.map { plan($0, host: host, suffix: suffix) }))
+            }
+        }
+        stages.append(Stage(id: "\(phase.rawValue).\(first.number)\(suffix)", phase: phase, lanes: lanes))
+    }
+
+    private mutating func addUnits(of batch: [String]) {
+        let units = entries(.steps)
+        guard !units.isEmpty else { return }
+        let lanes = batch.map { host in
+            Stage.Lane(host: host, steps: units.map { plan($0, host: host, suffix: "") })
+        }
+        stages.append(Stage(id: "steps@" + batch.joined(separator: "+"), phase: .steps, lanes: lanes))
+    }
+
+    private mutating func addBarrier(_ entry: Entry) {
+        let lanes = hosts.map { host in Stage.Lane(host: host, steps: [plan(entry, host: host, suffix: "")]) }
+        stages.append(Stage(id: "steps.\(entry.number)@all", phase: .steps, lanes: lanes))
+    }
+
+    private mutating func addUndoOfFreeze() {
+        let frozen = stages.filter { $0.phase == .freeze }
+        let undoable = Set(steps.filter { $0.phase == .freeze && $0.hasUndo }.map(\.id))
+        let lanes = frozen.reversed().flatMap(\.lanes).map { lane in
+            Stage.Lane(host: lane.host, steps: lane.steps.reversed().filter(undoable.contains))
+        }
+        guard lanes.contains(where: { !$0.steps.isEmpty }) else { return }
+        stages.append(Stage(id: "thaw", phase: .thaw, work: .undo, lanes: lanes))
+    }
+
+    private mutating func plan(_ entry: Entry, host: String?, suffix: String) -> StepID {
+        let id = StepID("\(entry.phase.rawValue).\(entry.number)\(suffix)/\(host ?? "*")")
+        steps.append(entry.make(id, host))
+        return id
+    }
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Going through the stages: what is begun next, and when.
+extension RolloutMachine {
+    /// Begins whatever may be begun now, stage after stage.
+    mutating func advance() -> [Directive] {
+        var directives: [Directive] = []
+        while stageIndex < plan.stages.count {
+            let stage = plan.stages[stageIndex]
+            if mode == .stopping, !mayGoOnStopping(stage) {
+                return directives + stopIfQuiet()
+            }
+            if !hasEnteredStage {
+                hasEnteredStage = true
+                if stage.work == .undo || !isFinished(stage) { directives.append(.enterStage(stage)) }
+                if stage.work == .undo {
+                    directives += beginUndoStage(stage)
+                    if case .undoing = mode { return directives }
+                }
+            }
+            directives += beginSteps(of: stage)
+            if stage.work == .perform, !isFinished(stage) {
+                return directives + (mode == .stopping ? stopIfQuiet() : [])
+            }
+            stageIndex += 1
+            hasEnteredStage = false
+        }
+        return directives + finish(.done)
+    }
+
+    private func isFinished(_ stage: Stage) -> Bool {
+        stage.lanes.allSatisfy { lane in lane.steps.allSatisfy { state($0) == .done } }
+    }
+
+    private mutating func beginSteps(of stage: Stage) -> [Directive] {
+        guard stage.work == .perform else { return [] }
+        var directives: [Directive] = []
+        for lane in stage.lanes {
+            guard let next = lane.steps.first(where: { state($0) != .done }), state(next) == .pending else { continue }
+            if mode == .stopping, !(lane.host.map(isTouched) ?? false) { continue }
+            directives += begin(next)
+        }
+        return directives
+    }
+
+    mutating func begin(_ id: StepID) -> [Directive] {
+        guard let step = steps[id] else { return [] }
+        let stops = step.availability == .takesOut || step.availability == .bounces
+        if plan.needsQuorum, stops, step.phase == .steps {
+            states[id] = .awaitingQuorum
+            return [.observeQuorum(id)]
+        }
+        return recordIntent(id)
+    }
+
+    mutating func recordIntent(_ id: StepID) -> [Directive] {
+        states[id] = .recordingIntent
+        let attempt = (attempts[id] ?? 0) + 1
+        attempts[id] = attempt
+        return [.recordIntent(id, attempt: attempt)]
+    }
+
+    mutating func quorumObserved(_ id: StepID, _ quorum: Quorum) -> [Directive] {
+        guard state(id) == .awaitingQuorum, let host = steps[id]?.host else { return [] }
+        if mode == .draining {
+            states[id] = .pending
+            return settle()
+        }
+        if mode == .stopping, !isTouched(host) {
+            states[id] = .pending
+            return advance()
+        }
+        let out = hostsOut(except: host)
+        let proof = quorum.proof(stopping: host, alreadyOut: out)
+        if quorum.allows(stopping: host, alreadyOut: out) {
+            return [.announce(host: host, text: proof)] + recordIntent(id)
+        }
+        states[id] = .pending
+        let complaints = quorum.complaints.isEmpty ? "" : ": " + quorum.complaints.joined(separator: "; ")
+        return fail(
+            Failure(
+                step: id,
+                host: host,
+                proof + complaints,
+                remedy: quorum.voters == 2
+                    ? "two voters cannot lose one; use a playbook with `serial: all`, or add a member first"
+                    : "make every member healthy first, then `pawl resume`"
+            )
+        )
+    }
+
+    mutating func intentRecorded(_ id: StepID) -> [Directive] {
+        guard state(id) == .recordingIntent else { return [] }
+        let attempt = attempts[id] ?? 1
+        if shouldWithdraw(id) {
+            states[id] = .withdrawing
+            let failure = Failure(step: id, host: steps[id]?.host, RolloutMachine.withdrawn)
+            return [.recordOutcome(id, attempt: attempt, .failed(failure))]
+        }
+        states[id] = .running
+        if isChange(id), steps[id]?.phase == .steps {
+            hasEverChangedANode = true
+            if let host = steps[id]?.host { restored.remove(host) }
+        }
+        return [.perform(id, attempt: attempt)]
+    }
+
+    /// What a step is recorded with whose intent was written and whose effect was not begun.
+    static let withdrawn = "not begun: the run was stopping"
+
+    /// Whether the run began to stop between the intent and the effect, so that the effect must not begin.
+    private func shouldWithdraw(_ id: StepID) -> Bool {
+        switch mode {
+        case .draining: true
+        case .stopping: isChange(id) && !(steps[id]?.host.map(isTouched) ?? false)
+        default: false
+        }
+    }
+
+    mutating func ended(_ id: StepID, _ outcome: Outcome) -> [Directive] {
+        guard state(id) == .running else { return [] }
+        states[id] = .recordingOutcome(outcome)
+        return [.recordOutcome(id, attempt: attempts[id] ?? 1, outcome)]
+    }
+
+    mutating func outcomeRecorded(_ id: StepID) -> [Directive] {
+        if state(id) == .withdrawing {
+            states[id] = .pending
+            return mode == .draining ? settle() : advance()
+        }
+        guard case .recordingOutcome(let outcome) = state(id) else { return [] }
+        if proofQueues.values.contains(where: { $0.first == id }) { return proofRecorded(id, outcome) }
+        switch outcome {
+        case .succeeded:
+            states[id] = .done
+            switch mode {
+            case .draining: return settle()
+            case .undoing: return continueUndo()
+            default: return advance()
+            }
+        case .failed(let failure):
+            states[id] = .failed(failure)
+            return fail(failure)
+        case .inDoubt(let failure):
+            states[id] = .inDoubt(failure)
+            return fail(failure)
+        }
+    }
+
+    // MARK: - Signals
+
+    mutating func interrupted() -> [Directive] {
+        guard mode == .forward else {
+            wantsToStop = true
+            return []
+        }
+        mode = .stopping
+        return advance()
+    }
+
+    /// While stopping, a stage is entered only to bring touched units to their end.
+    private func mayGoOnStopping(_ stage: Stage) -> Bool {
+        stage.phase == .steps && stage.lanes.contains { lane in lane.host.map(isTouched) ?? false }
+    }
+
+    private mutating func stopIfQuiet() -> [Directive] {
+        isAnyStepInFlight ? [] : undoFreezeIfUnchanged(then: .interrupted)
+    }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Halting: the first failure stops everything, and what was touched is put back where the plan says so.
+extension RolloutMachine {
+    /// The first failure of a run; later ones, from lanes that were in flight, do not replace it.
+    mutating func fail(_ failure: Failure) -> [Directive] {
+        if self.failure == nil { self.failure = failure }
+        mode = .draining
+        return settle()
+    }
+
+    /// When the last step in flight has ended, decides what is undone.
+    mutating func settle() -> [Directive] {
+        guard mode == .draining, !isAnyStepInFlight else { return [] }
+        let failure = failure ?? Failure("halted")
+        guard hasEverChangedANode else { return undoFreezeIfUnchanged(then: .refused(failure)) }
+        let failedPhase = failure.step.flatMap { steps[$0]?.phase }
+        guard plan.onFailure == .restore, failedPhase == .steps, !touchedHosts.isEmpty else {
+            return finish(.halted(failure))
+        }
+        return beginUndo(of: touchedHosts, then: .finish(.halted(failure)))
+    }
+
+    /// Nothing may be recorded, so nothing may be changed: what runs is left to end, and nothing follows.
+    mutating func journalFailed(_ reason: String) -> [Directive] {
+        let failure = Failure(
+            "the journal cannot be written: \(reason)",
+            remedy: "make room or repair the state directory, then `pawl resume`"
+        )
+        return finish(hasEverChangedANode ? .halted(failure) : .refused(failure))
+    }
+
+    // MARK: - Undo
+
+    /// Writers are let go again when no member was changed; once one was, they stay frozen.
+    mutating func undoFreezeIfUnchanged(then verdict: Verdict) -> [Directive] {
+        let isChanged = units.keys.contains { isTouched($0) || isComplete($0) }
+        let frozen = plan.stages.filter { $0.phase == .freeze }.flatMap(\.lanes).flatMap(\.steps)
+            .filter { isAttemptedChange($0) && steps[$0]?.hasUndo == true }
+        guard !isChanged, !frozen.isEmpty else { return finish(verdict) }
+        // One after the other, as a person would take them back.
+        undoQueues = ["": frozen.reversed()]
+        mode = .undoing(.finish(verdict))
+        return continueUndo()
+    }
+
+    mutating func beginUndoStage(_ stage: Stage) -> [Directive] {
+        let queue = stage.lanes.flatMap(\.steps).filter { state($0) == .done }
+        guard !queue.isEmpty else { return [] }
+        undoQueues = ["": queue]
+        mode = .undoing(.goOn)
+        return continueUndo()
+    }
+
+    /// Takes back what was attempted on these hosts, the newest step first, then proves each member by the read-only
+    /// steps of its unit.
+    mutating func beginUndo(of hosts: [String], then continuation: Continuation) -> [Directive] {
+        for host in hosts {
+            let unit = units[host] ?? []
+            undoQueues[host] = unit.filter { isAttemptedChange($0) && steps[$0]?.hasUndo == true }.reversed()
+            proofQueues[host] = unit.filter { !isChange($0) }
+        }
+        mode = .undoing(continuation)
+        return continueUndo()
+    }
+
+    /// Begins the next piece of undoing or proving on every host where none is in flight.
+    mutating func continueUndo() -> [Directive] {
+        guard case .undoing(let continuation) = mode else { return [] }
+        var directives: [Directive] = []
+        for host in undoQueues.keys.sorted() + proofQueues.keys.filter({ undoQueues[$0] == nil }).sorted() {
+            directives += continueUndo(on: host)
+        }
+        guard directives.isEmpty, !isAnyStepInFlight else { return directives }
+        switch continuation {
+        case .finish(let verdict): return finish(verdict)
+        case .goOn:
+            mode = wantsToStop ? .stopping : .forward
+            return advance()
+        }
+    }
+
+    private mutating func continueUndo(on host: String) -> [Directive] {
+        let mine = (undoQueues[host] ?? []) + (proofQueues[host] ?? [])
+        guard !mine.contains(where: { state($0).isInFlight }) else { return [] }
+        if let next = undoQueues[host]?.first {
+            states[next] = .recordingUndoIntent
+            return [.recordUndoIntent(next)]
+        }
+        if let next = proofQueues[host]?.first { return recordIntent(next) }
+        undoQueues[host] = nil
+        if proofQueues.removeValue(forKey: host) != nil, restoreFailures[host] == nil { restored.insert(host) }
+        return []
+    }
+
+    mutating func undoIntentRecorded(_ id: StepID) -> [Directive] {
+        guard state(id) == .recordingUndoIntent else { return [] }
+        states[id] = .undoing
+        return [.undo(id)]
+    }
+
+    mutating func undoEnded(_ id: StepID, _ outcome: Outcome) -> [Directive] {
+        guard state(id) == .undoing else { return [] }
+        states[id] = .recordingUndoOutcome(outcome)
+        return [.recordUndoOutcome(id, outcome)]
+    }
+
+    mutating func undoOutcomeRecorded(_ id: StepID) -> [Directive] {
+        guard case .recordingUndoOutcome(let outcome) = state(id) else { return [] }
+        guard let owner = undoQueues.first(where: { $0.value.first == id })?.key else { return [] }
+        if let failure = outcome.failure {
+            states[id] = .inDoubt(failure)
+            // What comes before this step must not be undone either: etcd is not started on data in doubt.
+            undoQueues[owner] = []
+            proofQueues[owner] = nil
+            return undoFailed(on: steps[id]?.host ?? owner, failure)
+        }
+        markUndone(id)
+        undoQueues[owner]?.removeFirst()
+        return continueUndo()
+    }
+
+    private mutating func undoFailed(on host: String, _ failure: Failure) -> [Directive] {
+        restoreFailures[host] = failure
+        if mode == .undoing(.goOn) { mode = .undoing(.finish(.drifted(failure))) }
+        let text = "could not be put back: \(failure.message)"
+        return [.announce(host: host, text: text)] + continueUndo()
+    }
+
+    /// An undone step, and every step of its unit after it, must be done again.
+    mutating func markUndone(_ id: StepID) {
+        states[id] = .pending
+        guard let host = steps[id]?.host, let unit = units[host], let index = unit.firstIndex(of: id) else { return }
+        for later in unit[index...] where !state(later).isInFlight { states[later] = .pending }
+    }
+
+    /// A read-only step of a restored unit ended. It proves the restore and is not part of the way forward.
+    mutating func proofRecorded(_ id: StepID, _ outcome: Outcome) -> [Directive] {
+        states[id] = .pending
+        guard let host = steps[id]?.host else { return continueUndo() }
+        if let failure = outcome.failure {
+            proofQueues[host] = nil
+            return undoFailed(on: host, failure)
+        }
+        proofQueues[host]?.removeFirst()
+        return continueUndo()
+    }
+}

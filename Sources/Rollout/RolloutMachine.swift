@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Decides what a run does next. A pure value: no clock, no I/O, no waiting.
+///
+/// Events go in, directives come out; the engine performs them. Everything that must be right under every
+/// interleaving is decided here and nowhere else: the order, the quorum before a stop, when to halt, what to undo,
+/// what a resumed run may do with a step whose end nobody saw.
+///
+/// A host's steps of the phase `steps` are its **unit**. A unit is touched from its first mutating step until it is
+/// complete or undone; at most as many units are touched at a time as the plan allows hosts in a batch.
+package struct RolloutMachine: Sendable {
+    enum Mode: Hashable, Sendable {
+        case forward
+        /// A signal came: touched units are brought to their end, nothing else is begun.
+        case stopping
+        /// A resumed run waits for what the nodes show.
+        case observing
+        /// A step failed: steps in flight end, nothing is begun.
+        case draining
+        case undoing(Continuation)
+        case finished
+    }
+
+    /// What follows when all undoing has ended.
+    enum Continuation: Hashable, Sendable {
+        case goOn
+        case finish(Verdict)
+    }
+
+    package let plan: Plan
+    let steps: [StepID: PlannedStep]
+    /// The steps of each host's unit, in order.
+    let units: [String: [StepID]]
+
+    var states: [StepID: StepState]
+    var attempts: [StepID: Int]
+    var mode = Mode.forward
+    var stageIndex = 0
+    var hasEnteredStage = false
+    var failure: Failure?
+    /// Steps to be undone, by host, the next one first.
+    var undoQueues: [String: [StepID]] = [:]
+    /// Read-only steps that prove a restored member, by host.
+    var proofQueues: [String: [StepID]] = [:]
+    var findings: [StepID: Event.Finding] = [:]
+    /// The states, before they were looked at, of the steps that a resumed run asks about.
+    var observedBefore: [StepID: StepState] = [:]
+    /// A signal came while the run could not stop at once.
+    var wantsToStop = false
+    package internal(set) var restored: Set<String> = []
+    package internal(set) var restoreFailures: [String: Failure] = [:]
+    /// Whether a step of a unit was ever begun in this run, also when it was undone later.
+    var hasEverChangedANode = false
+    let isResumed: Bool
+
+    /// - Parameter history: what the journal holds of this run, oldest first; empty for a new run.
+    package init(plan: Plan, history: [HistoryEntry] = []) {
+        self.plan = plan
+        steps = Dictionary(uniqueKeysWithValues: plan.steps.map { ($0.id, $0) })
+        units = Dictionary(
+            grouping: plan.stages.filter { $0.phase == .steps }.flatMap(\.lanes),
+            by: { $0.host ?? "" }
+        ).mapValues { lanes in lanes.flatMap(\.steps) }
+        states = Dictionary(uniqueKeysWithValues: plan.steps.map { ($0.id, .pending) })
+        attempts = [:]
+        isResumed = !history.isEmpty
+        replay(history)
+    }
+
+    /// Takes one event and says what is to be done now. After ``Directive/finish(_:)`` nothing follows.
+    package mutating func handle(_ event: Event) -> [Directive] {
+        guard mode != .finished else { return [] }
+        let directives =
+            switch event {
+            case .begin: isResumed ? beginResumed() : advance()
+            case .quorumObserved(let id, let quorum): quorumObserved(id, quorum)
+            case .intentRecorded(let id): intentRecorded(id)
+            case .ended(let id, let outcome): ended(id, outcome)
+            case .outcomeRecorded(let id): outcomeRecorded(id)
+            case .observed(let id, let finding): observed(id, finding)
+            case .undoIntentRecorded(let id): undoIntentRecorded(id)
+            case .undoEnded(let id, let outcome): undoEnded(id, outcome)
+            case .undoOutcomeRecorded(let id): undoOutcomeRecorded(id)
+            case .interrupted: interrupted()
+            case .abandoned: finish(.interrupted)
+            case .journalFailed(let reason): journalFailed(reason)
+            }
+        assertInvariants()
+        return directives
+    }
+
+    // MARK: - What the reports ask
+
+    /// How far a host has come.
+    package func progress(of host: String) -> HostProgress {
+        let unit = units[host] ?? []
+        if !unit.isEmpty, unit.allSatisfy({ states[$0] == .done }) { return .complete }
+        if let failure = restoreFailures[host] { return .restoreFailed(failure) }
+        if restored.contains(host) { return .restored }
+        guard let last = unit.last(where: { isAttemptedChange($0) }) else { return .untouched }
+        return .touched(last)
+    }
+
+    /// Hosts whose unit is complete.
+    package var completedHosts: Set<String> {
+        Set(units.keys.filter { isComplete($0) })
+    }
+
+    /// Steps that are done.
+    package var doneCount: Int {
+        states.values.count { $0 == .done }
+    }
+
+    // MARK: - Shared questions
+
+    func state(_ id: StepID) -> StepState { states[id] ?? .pending }
+
+    func isChange(_ id: StepID) -> Bool {
+        guard let step = steps[id] else { return false }
+        return step.effect != .readOnly
+    }
+
+    func isAttemptedChange(_ id: StepID) -> Bool { isChange(id) && state(id).isAttempted }
+
+    func isComplete(_ host: String) -> Bool {
+        guard let unit = units[host], !unit.isEmpty else { return false }
+        return unit.allSatisfy { state($0) == .done }
+    }
+
+    func isTouched(_ host: String) -> Bool {
+        guard let unit = units[host], !isComplete(host) else { return false }
+        return unit.contains { isAttemptedChange($0) }
+    }
+
+    var touchedHosts: [String] { plan.hosts.filter(isTouched) }
+
+    var isAnyStepInFlight: Bool { states.values.contains(where: \.isInFlight) }
+
+    /// Hosts that this run has stopped, or has decided to stop, and not brought back.
+    func hostsOut(except host: String) -> Set<String> {
+        Set(units.keys.filter { $0 != host && isOut($0) })
+    }
+
+    private func isOut(_ host: String) -> Bool {
+        var isOut = false
+        for id in units[host] ?? [] {
+            guard let step = steps[id] else { continue }
+            switch step.availability {
+            case .unchanged: break
+            case .takesOut: if state(id) != .pending, state(id) != .awaitingQuorum { isOut = true }
+            case .bounces: if state(id).isInFlight, state(id) != .awaitingQuorum { isOut = true }
+            case .bringsBack: if state(id) == .done { isOut = false }
+            }
+        }
+        return isOut
+    }
+
+    mutating func finish(_ verdict: Verdict) -> [Directive] {
+        mode = .finished
+        return [.finish(verdict)]
+    }
+
+    /// Promise 3: no more members are touched at a time than the plan allows.
+    private func assertInvariants() {
+        guard case .hosts(let limit) = plan.serial else { return }
+        let touched = touchedHosts
+        precondition(touched.count <= limit, "more members touched than the plan allows: \(touched), limit \(limit)")
+    }
+}
+
+/// How far a host has come in a run.
+package enum HostProgress: Hashable, Sendable {
+    case untouched
+    /// Changed and not complete; the last step that was begun.
+    case touched(StepID)
+    case complete
+    /// Changed, then taken back to its state before.
+    case restored
+    case restoreFailed(Failure)
+}
