@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Fleet
+import Playbooks
+
+/// Schemas with the words of the shipped playbooks; the real ones live in a module above this one.
+enum SampleActions {
+    typealias Parameter = ActionSchema.Parameter
+
+    static let all = [
+        service, backup, diskFree, command, waitFor, pause, ready, migrate, healthy, consistent, verified,
+    ]
+
+    static let service = ActionSchema(
+        word: "service",
+        summary: "Starts or stops a service.",
+        parameters: [
+            Parameter("name", .string, required: true, "The unit."),
+            Parameter("state", .choice(["started", "stopped", "restarted"]), required: true, "What it is to be."),
+            Parameter("start", .string, "The command that starts it."),
+            Parameter("stop", .string, "The command that stops it."),
+            Parameter("status", .string, "The command that exits 0 while it runs."),
+            Parameter("within", .duration, default: .string("1m30s"), "How long it may take."),
+        ],
+        example: "- service: { name: etcd, state: started }"
+    )
+    static let backup = ActionSchema(
+        word: "backup",
+        summary: "Copies the data.",
+        parameters: [
+            Parameter("source", .path, required: true, "The data dir."),
+            Parameter("wal_dir", .path, "The WAL dir."),
+            Parameter("to", .path, required: true, "Where backups go."),
+            Parameter("keep", .boolean, default: .bool(true), "Whether it outlives the run."),
+        ],
+        example: "backup:\n  source: /var/lib/etcd\n  to: /var/backups"
+    )
+    static let diskFree = ActionSchema(
+        word: "disk_free",
+        summary: "Checks for room.",
+        parameters: [
+            Parameter("path", .path, required: true, "Where."),
+            Parameter("at_least", .string, required: true, "How much."),
+        ],
+        example: "- disk_free: { path: /var, at_least: 10GiB }"
+    )
+    static let command = ActionSchema(
+        word: "command",
+        summary: "Runs a command.",
+        parameters: [
+            Parameter("run", .string, required: true, "The command | the line."),
+            Parameter("as", .string, "The user."),
+            Parameter(
+                "success",
+                .group([
+                    Parameter("exit", .integer(0...255), default: .int(0), "The exit code."),
+                    Parameter("stdout", .string, "Text that must be there."),
+                    Parameter("stdout_not", .string, "Text that must not be there."),
+                    Parameter("stderr", .string, "Text that must be there."),
+                    Parameter("stderr_not", .string, "Text that must not be there."),
+                ]),
+                "What success is."
+            ),
+            Parameter("redo", .choice(["safe", "after-undo", "never"]), default: .string("never"), "On resume."),
+            Parameter("undo", .string, "The command that takes it back."),
+            Parameter("creates", .path, "What is there afterwards."),
+            Parameter("environment", .list(.string), "NAME=value."),
+        ],
+        shorthand: "run",
+        example: "- name: Touch\n  command: { run: touch /tmp/x, creates: /tmp/x }"
+    )
+    static let waitFor = ActionSchema(
+        word: "wait_for",
+        summary: "Waits.",
+        parameters: [
+            Parameter("run", .string, "A command that succeeds."),
+            Parameter("port", .integer(1...65535), "A port that answers."),
+            Parameter("within", .duration, "How long."),
+            Parameter("every", .duration, "How often."),
+        ],
+        example: "- wait_for: { port: 2379, within: 30s }"
+    )
+    static let pause = ActionSchema(
+        word: "pause",
+        summary: "Waits for a time.",
+        parameters: [Parameter("for", .duration, required: true, "How long.")],
+        shorthand: "for",
+        example: "- pause: 10s"
+    )
+    static let ready = ActionSchema(
+        word: "etcd_ready",
+        summary: "Checks a cluster.",
+        parameters: [
+            Parameter("versions", .string, "Versions."),
+            Parameter("v3_store", .choice(["empty", "any"]), default: .string("empty"), "The v3 store."),
+            Parameter("ttl_keys", .choice(["refuse", "warn", "allow"]), default: .string("refuse"), "TTL keys."),
+            Parameter("hidden_keys", .choice(["refuse", "warn", "allow"]), default: .string("refuse"), "Hidden keys."),
+        ],
+        example: "- etcd_ready: {}"
+    )
+    static let migrate = ActionSchema(
+        word: "etcd_migrate",
+        summary: "Migrates.",
+        parameters: [
+            Parameter("data_dir", .path, required: true, "The data dir."),
+            Parameter("wal_dir", .path, "The WAL dir."),
+            Parameter("no_ttl", .boolean, default: .bool(false), "Leave keys with a TTL out."),
+        ],
+        example: "- etcd_migrate: { data_dir: /var/lib/etcd }"
+    )
+    static let healthy = ActionSchema(
+        word: "etcd_healthy",
+        summary: "Checks a member.",
+        parameters: [Parameter("within", .duration, default: .int(60), "How long.")],
+        example: "- etcd_healthy"
+    )
+    static let consistent = ActionSchema(
+        word: "etcd_consistent",
+        summary: "Checks agreement.",
+        parameters: [],
+        example: "- etcd_consistent: {}"
+    )
+    static let verified = ActionSchema(
+        word: "etcd_verified",
+        summary: "Checks the result.",
+        parameters: [Parameter("v2", .choice(["compare", "ignore"]), default: .string("compare"), "The v2 store.")],
+        example: "- etcd_verified"
+    )
+}
+
+/// Reads a playbook; the throwing part of most tests.
+func readPlaybook(_ text: String) throws(DiagnosticsError) -> Playbook {
+    try PlaybookReader.read(text: text, path: "p.yaml", actions: SampleActions.all)
+}
+
+/// What is wrong with a playbook, one line each.
+func problems(_ text: String) -> [String] {
+    do throws(DiagnosticsError) {
+        _ = try readPlaybook(text)
+        return []
+    } catch {
+        return error.diagnostics.map(\.description)
+    }
+}
+
+/// The one step under `steps`, for these variables.
+func resolve(_ step: String, _ variables: [String: Value] = [:]) throws(DiagnosticsError) -> ResolvedStep {
+    let playbook = try readPlaybook("hosts: all\nsteps:\n  - \(step)\n")
+    guard let template = playbook.steps(in: .steps).first else { throw DiagnosticsError([]) }
+    return try template.resolved(variables: variables, actions: SampleActions.all)
+}
+
+/// What is wrong with the one step under `steps`, which stands in line 3 from column 5.
+func problems(of step: String, _ variables: [String: Value] = [:]) -> [String] {
+    do throws(DiagnosticsError) {
+        _ = try resolve(step, variables)
+        return []
+    } catch {
+        return error.diagnostics.map(\.description)
+    }
+}
