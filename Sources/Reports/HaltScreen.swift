@@ -21,7 +21,9 @@ package enum HaltScreen {
         if !report.members.isEmpty {
             let table = Table(
                 columns: [.init("host", flexible: false), .init("state", flexible: false), .init("detail")],
-                rows: report.members.map { [.init($0.host), .init($0.state, role(ofState: $0.state)), .init($0.detail)] }
+                rows: report.members.map {
+                    [.init($0.host), .init($0.state, role(ofState: $0.state)), .init($0.detail)]
+                }
             )
             lines += [""] + ScreenText.indented(table, width: width, style: style)
         }

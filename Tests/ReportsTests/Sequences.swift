@@ -150,7 +150,13 @@ enum Sequences {
         halt.step = hostile
         halt.members = [.init(host: hostile, state: hostile, detail: hostile)]
         halt.nextCommands = [.init(hostile, hostile)]
-        let member = RunSummary.Member(host: hostile, keys: 1, hash: hostile, unavailableSeconds: 1, backupPath: hostile)
+        let member = RunSummary.Member(
+            host: hostile,
+            keys: 1,
+            hash: hostile,
+            unavailableSeconds: 1,
+            backupPath: hostile
+        )
         let summary = RunSummary(playbook: hostile, members: [member], elapsedSeconds: 1, proofs: [hostile])
         let report = StepReport(status: .failed, message: hostile, remedy: hostile, elapsedSeconds: 1)
         let kinds: [RunEvent.Kind] = [
