@@ -76,7 +76,7 @@ let package = Package(
             path: "Tests/Support",
             swiftSettings: strict
         ),
-        tests("FleetTests", ["Fleet"]),
+        tests("FleetTests", ["Fleet"], fixtures: true),
         tests("PlaybooksTests", ["Playbooks", "Fleet"]),
         tests("RemoteTests", ["Remote", "TestSupport"]),
         tests("SSHTests", ["SSH", "Remote", "Fleet", subprocess, system]),

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// The hosts that a run may touch, their groups and variables, as Ansible would understand the same files.
+package struct Inventory: Sendable {
+    /// The sources as the user gave them.
+    package let sources: [String]
+    /// All hosts, in inventory order: those directly in `all` and `ungrouped` first, then group by group as listed.
+    package let hosts: [InventoryHost]
+    /// All groups in the order in which they were met, `all` and `ungrouped` first.
+    package let groups: [InventoryGroup]
+    /// What is suspicious and was accepted.
+    package private(set) var warnings: [Diagnostic] = []
+
+    /// Names in the order in which the sources name them, which globs go through.
+    let declaredHosts: [String]
+    private let hostIndex: [String: Int]
+    private let groupIndex: [String: Int]
+    private let groupsOfHosts: [String: [String]]
+
+    /// Reads and merges sources in the order given; later ones override.
+    ///
+    /// A source is a file, a directory or a list of hosts with commas between them.
+    ///
+    /// - Throws: ``DiagnosticsError`` with every problem of all files.
+    package static func load(_ sources: [String]) throws(DiagnosticsError) -> Inventory {
+        try InventoryLoader.load(sources)
+    }
+
+    init(
+        sources: [String],
+        hosts: [InventoryHost],
+        groups: [InventoryGroup],
+        groupsOfHosts: [String: [String]],
+        declaredHosts: [String]
+    ) {
+        self.sources = sources
+        self.hosts = hosts
+        self.groups = groups
+        self.groupsOfHosts = groupsOfHosts
+        self.declaredHosts = declaredHosts
+        hostIndex = Dictionary(hosts.enumerated().map { ($1.name, $0) }) { first, _ in first }
+        groupIndex = Dictionary(groups.enumerated().map { ($1.name, $0) }) { first, _ in first }
+    }
+
+    func with(warnings: [Diagnostic]) -> Inventory {
+        var result = self
+        result.warnings = warnings
+        return result
+    }
+
+    /// The host of that name.
+    package func host(_ name: String) -> InventoryHost? {
+        hostIndex[name].map { hosts[$0] }
+    }
+
+    /// The group of that name.
+    package func group(_ name: String) -> InventoryGroup? {
+        groupIndex[name].map { groups[$0] }
+    }
+
+    /// The names of the hosts in a group and in all groups under it, level by level.
+    package func hostNames(inGroup name: String) -> [String] {
+        var result: [String] = []
+        var seenHosts: Set<String> = []
+        var seenGroups: Set<String> = []
+        var level = [name]
+        while !level.isEmpty {
+            let groups = level.filter { seenGroups.insert($0).inserted }.compactMap(group)
+            for host in groups.flatMap(\.hosts) where seenHosts.insert(host).inserted { result.append(host) }
+            level = groups.flatMap(\.children)
+        }
+        return result
+    }
+
+    /// The names of the groups that a host is in, directly or through others, sorted, without `all`.
+    package func groupNames(of host: String) -> [String] {
+        (groupsOfHosts[host] ?? []).filter { $0 != "all" }.sorted(by: PythonText.isBefore)
+    }
+
+    /// What Ansible adds to every host's variables by itself.
+    ///
+    /// They are kept apart from ``InventoryHost/variables`` so that a listing shows only what the files say.
+    package func magicVariables(of host: InventoryHost) -> [String: Value] {
+        let isAddress = HostAddress.isIPv4(host.name) || HostAddress.isIPv6(host.name)
+        let short = isAddress ? host.name : host.name.split(separator: ".").first.map(String.init) ?? host.name
+        let members = groups.map { ($0.name, Value.list(hostNames(inGroup: $0.name).map(Value.string))) }
+        return [
+            "inventory_hostname": .string(host.name),
+            "inventory_hostname_short": .string(short),
+            "group_names": .list(groupNames(of: host.name).map(Value.string)),
+            "groups": .map(Dictionary(members) { first, _ in first }),
+        ]
+    }
+
+    /// Everything that the inventory means, in one line that is the same whatever form, order of keys, comments and
+    /// places the files have. A plan's digest is taken over it.
+    package func canonicalText() -> String {
+        let hostList = hosts.map { Value.map(["name": .string($0.name), "variables": .map($0.variables)]) }
+        let groupMap = groups.map { group in
+            let members = hostNames(inGroup: group.name)
+            return (group.name, Value.list(members.map(Value.string)))
+        }
+        return Value.map(["hosts": .list(hostList), "groups": .map(Dictionary(groupMap) { first, _ in first })]).json()
+    }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// The text of a file that a person named, or why there is none.
+struct SourceFile {
+    /// The file as the user named it.
+    var path: String
+    var bytes: Data
+
+    init(_ path: String) throws(DiagnosticsError) {
+        self.path = path
+        let expanded = Self.expanded(path)
+        guard FileManager.default.fileExists(atPath: expanded) else {
+            throw DiagnosticsError([
+                Diagnostic(at: nil, "\(path): there is no such file", remedy: Self.nearFiles(of: expanded))
+            ])
+        }
+        do {
+            bytes = try Data(contentsOf: URL(fileURLWithPath: expanded))
+        } catch {
+            throw DiagnosticsError([
+                Diagnostic(at: nil, "\(path): the file cannot be read", remedy: "check its permissions and its owner")
+            ])
+        }
+    }
+
+    static func expanded(_ path: String) -> String { (path as NSString).expandingTildeInPath }
+
+    private static func nearFiles(of path: String) -> String {
+        let folder = (path as NSString).deletingLastPathComponent
+        let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? []
+        return NearNames.question((path as NSString).lastPathComponent, among: files) ?? "check the path"
+    }
+
+    /// The bytes as text.
+    ///
+    /// - Parameter ignoringComments: whether lines that begin with `#` or `;` may hold other bytes, as Ansible allows
+    ///   in INI files.
+    func text(ignoringComments: Bool) throws(DiagnosticsError) -> String {
+        if let text = String(validating: bytes, as: UTF8.self) { return text }
+        var problems: [Diagnostic] = []
+        var lines: [String] = []
+        for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+            if let text = String(validating: line, as: UTF8.self) {
+                lines.append(text)
+            } else if ignoringComments, line.first == UInt8(ascii: "#") || line.first == UInt8(ascii: ";") {
+                lines.append("")
+            } else {
+                problems.append(
+                    Diagnostic(
+                        at: SourceLocation(file: path, line: index + 1, column: Self.firstBadColumn(of: line)),
+                        "the line is not UTF-8",
+                        remedy: "save the file as UTF-8"
+                    )
+                )
+            }
+        }
+        if !problems.isEmpty { throw DiagnosticsError(problems) }
+        return lines.joined(separator: "\n")
+    }
+
+    private static func firstBadColumn(of line: Data) -> Int {
+        var decoder = UTF8()
+        var bytes = line.makeIterator()
+        var column = 1
+        while case .scalarValue = decoder.decode(&bytes) { column += 1 }
+        return column
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Yams
+
+/// Reads one YAML document into nodes that know their places, and finds everything that is wrong with its form.
+struct YAMLReader {
+    /// Deeper than any file written by a person, and shallow enough for the parser's own recursion.
+    private static let deepest = 500
+
+    private let file: String
+    private var problems: [Diagnostic] = []
+    private var duplicates: YAMLDuplicates
+
+    /// - Returns: the root, `nil` for an empty or broken document, and the problems found.
+    static func read(_ text: String, file: String) -> (root: YAMLNode?, problems: [Diagnostic]) {
+        var reader = YAMLReader(file: file, text: text)
+        let root = reader.read()
+        return (root, reader.problems)
+    }
+
+    private init(file: String, text: String) {
+        self.file = file
+        duplicates = YAMLDuplicates(text: text)
+    }
+
+    private mutating func read() -> YAMLNode? {
+        guard YAMLDepth.isAtMost(Self.deepest, in: duplicates.text) else {
+            problems.append(Diagnostic(at: place(1, 1), "the document is nested deeper than \(Self.deepest) levels"))
+            return nil
+        }
+        let isJSON = Self.isJSON(duplicates.text)
+        while true {
+            do {
+                // Without resolver rules Yams leaves the typing of scalars to `YAMLScalar`.
+                let parser = try Parser(yaml: duplicates.text, resolver: .basic, encoding: .utf8)
+                guard let root = try parser.singleRoot() else { return nil }
+                var converter = YAMLConverter(file: file, duplicates: duplicates, isJSON: isJSON)
+                let node = converter.root(root)
+                problems += converter.problems
+                return node
+            } catch YamlError.duplicatedKeysInMapping(_, let context) where duplicates.setAside(at: context.mark) {
+                continue
+            } catch let error as YamlError {
+                problems += YAMLSyntax.diagnostics(for: error, text: duplicates.text, file: file) {
+                    duplicates.restored($0)
+                }
+                return nil
+            } catch {
+                problems.append(Diagnostic(at: place(1, 1), "the YAML cannot be read: \(error)"))
+                return nil
+            }
+        }
+    }
+
+    /// JSON is read before YAML by Ansible; it matters for numbers such as `1e3` only.
+    private static func isJSON(_ text: String) -> Bool {
+        guard let first = text.first(where: { !$0.isWhitespace }), first == "{" || first == "[" else { return false }
+        return (try? JSONSerialization.jsonObject(with: Data(text.utf8))) != nil
+    }
+
+    private func place(_ line: Int, _ column: Int) -> SourceLocation {
+        SourceLocation(file: file, line: line, column: column)
+    }
+}
