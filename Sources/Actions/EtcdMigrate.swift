@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Etcd
+import Fleet
+import Playbooks
+import Remote
+import Rollout
+
+/// `etcd_migrate`: writes a stopped member's v2 keys into its v3 store, and proves the result before it is started.
+package struct EtcdMigrate: Action {
+    package static let scope = ActionScope.host
+    package static let schema = ActionSchema(
+        word: "etcd_migrate",
+        summary: "Runs `etcdctl migrate` on a stopped member that was backed up, and proves the result offline.",
+        parameters: [
+            .init("data_dir", .path, required: true, "The data directory of the member."),
+            .init("wal_dir", .path, "The WAL directory, when it is outside the data directory. Empty means none."),
+            .init("no_ttl", .boolean, default: .bool(false), "Leave out keys that expire instead of keeping them for good."),
+        ],
+        example: """
+            - name: Migrate
+              etcd_migrate: { data_dir: /var/lib/etcd/default }
+              timeout: 30m
+            """
+    )
+
+    private let dataDir: String
+    private let walDir: String?
+    private let noTTL: Bool
+
+    package init(_ parameters: Parameters) throws(ActionFailure) {
+        dataDir = try requirePath(parameters.string("data_dir"), "data_dir")
+        walDir = try parameters.string("wal_dir").map { path throws(ActionFailure) in try requirePath(path, "wal_dir") }
+        noTTL = parameters.boolean("no_ttl") ?? false
+    }
+
+    package var traits: ActionTraits {
+        ActionTraits(effect: .once, resource: "etcd data", hasUndo: true, defaultTimeout: .seconds(1800))
+    }
+
+    private func migration(_ context: ActionContext) async throws(ActionFailure) -> Migration? {
+        guard let path = try await context.hostFact("backup_path") else { return nil }
+        return Migration(dataDir: dataDir, walDir: walDir, backup: ColdBackup(path: path), run: context.run)
+    }
+
+    private func baseline(_ context: ActionContext) async throws(ActionFailure) -> MigrationBaseline {
+        MigrationBaseline(
+            maxIndex: try await context.number("baseline_max_index"),
+            keys: try await context.number("baseline_keys"),
+            ttlKeys: try await context.number("baseline_ttl_keys"),
+            noTTL: noTTL
+        )
+    }
+
+    private func state(
+        _ migration: Migration,
+        thorough: Bool,
+        _ context: ActionContext
+    ) async throws(ActionFailure) -> MigrationState {
+        let target = try context.requiredTarget()
+        let command = migration.inspectCommand(
+            etcdctl: EtcdSettings(variables: target.variables).etcdctl,
+            thorough: thorough,
+            timeout: context.timeout
+        )
+        guard let state = MigrationState(try await target.report(command)) else {
+            throw ActionFailure("what the node said of its db is not whole")
+        }
+        return state
+    }
+
+    package func observe(_ context: ActionContext) async throws(ActionFailure) -> Observation {
+        guard let migration = try await migration(context) else {
+            return .notBegun("there is no backup of this run, and nothing is migrated without one")
+        }
+        let recorded = try await recorded(context)
+        switch try await state(migration, thorough: false, context).conclude(
+            baseline: try await baseline(context),
+            recorded: recorded
+        ) {
+        case .done(let revision, let keys, let reason):
+            try await recordFacts(revision: revision, keys: keys, context)
+            return .done(Evidence(reason, ["revision": String(revision), "keys": String(keys)]))
+        case .notBegun(let reason): return .notBegun(reason)
+        case .inDoubt(let reason): return .inDoubt(reason)
+        }
+    }
+
+    package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
+        let target = try context.requiredTarget()
+        guard let migration = try await migration(context) else {
+            throw ActionFailure(
+                "there is no verified backup of this run",
+                remedy: "put a step `backup` before `etcd_migrate`"
+            )
+        }
+        let settings = EtcdSettings(variables: target.variables)
+        let options = Migration.Options(
+            etcdctl: settings.etcdctl,
+            user: settings.user,
+            noTTL: noTTL,
+            attempt: context.attempt,
+            timeout: context.timeout
+        )
+        let baseline = try await baseline(context)
+        let report = try await target.report(migration.runCommand(options))
+        let outcome: MigrationOutcome
+        do {
+            outcome = try MigrationOutcome.judge(report, baseline: baseline)
+        } catch {
+            throw ActionFailure(
+                error.message,
+                remedy: "the member must not be started; its backup is \(migration.backup.path)"
+            )
+        }
+        try await recordFacts(revision: outcome.revision, keys: outcome.keys, context)
+        var values = [
+            "revision": String(outcome.revision), "keys": String(outcome.keys), "seconds": String(outcome.seconds),
+            "no_ttl": String(noTTL), "restored_first": String(outcome.wasRestored), "backup": migration.backup.path,
+        ]
+        values["remark"] = outcome.remark
+        let remark = outcome.remark.map { "; \($0)" } ?? ""
+        return Evidence(
+            "\(outcome.keys) keys migrated to revision \(outcome.revision) in \(outcome.seconds) s\(remark)",
+            values
+        )
+    }
+
+    package func undo(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
+        let target = try context.requiredTarget()
+        guard let migration = try await migration(context) else {
+            return Evidence("nothing was migrated: there is no backup of this run")
+        }
+        let choice = MigrationRestore.decide(try await state(migration, thorough: true, context))
+        let reason: String
+        switch choice {
+        case .refused(let message, let remedy): throw ActionFailure(message, remedy: remedy)
+        case .nothing(let text), .full(let text), .databaseOnly(let text): reason = text
+        }
+        let report = try await target.report(migration.restoreCommand(choice, timeout: context.timeout))
+        for fact in ["migrated_revision", "migrated_keys"] { try await context.record(fact, "") }
+        var values = ["restore": choice.kind, "backup": migration.backup.path]
+        values["sha256"] = report["sha256"]
+        return Evidence(reason, values)
+    }
+
+    private func recorded(_ context: ActionContext) async throws(ActionFailure) -> (revision: Int, keys: Int)? {
+        guard let revision = try await context.hostFact("migrated_revision").flatMap(Int.init),
+            let keys = try await context.hostFact("migrated_keys").flatMap(Int.init)
+        else { return nil }
+        return (revision, keys)
+    }
+
+    private func recordFacts(revision: Int, keys: Int, _ context: ActionContext) async throws(ActionFailure) {
+        try await context.record("migrated_keys", String(keys))
+        try await context.record("no_ttl", String(noTTL))
+        try await context.record("migrated_revision", String(revision))
+    }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Etcd
+import Fleet
+import Remote
+
+/// How the actions that change a node speak with it.
+extension ActionContext {
+    /// The host of the step.
+    func requiredTarget() throws(ActionFailure) -> ActionTarget {
+        guard let target else { throw ActionFailure("this step needs a host") }
+        return target
+    }
+
+    /// Records a fact of the step's host.
+    func record(_ name: String, _ value: String) async throws(ActionFailure) {
+        try await facts.record("\(try requiredTarget().host.name):\(name)", value)
+    }
+
+    /// A fact of the step's host; an empty one was taken back and counts as none.
+    func hostFact(_ name: String) async throws(ActionFailure) -> String? {
+        let value = try await facts.fact("\(try requiredTarget().host.name):\(name)")
+        return value?.isEmpty == true ? nil : value
+    }
+
+    /// A number that is a fact of the whole cluster.
+    func number(_ name: String) async throws(ActionFailure) -> Int? {
+        try await facts.fact(name).flatMap(Int.init)
+    }
+}
+
+extension ActionTarget {
+    /// Runs a script and reads what it told, whether it refused or not.
+    func tell(_ command: RemoteCommand) async throws(ActionFailure) -> NodeReport {
+        do {
+            return NodeReport(try await host.run(command))
+        } catch {
+            throw ActionFailure(error)
+        }
+    }
+
+    /// Runs a script that must not refuse.
+    func report(_ command: RemoteCommand) async throws(ActionFailure) -> NodeReport {
+        let report = try await tell(command)
+        if let refusal = report.refusal {
+            let log = report.all("log").map { "\n  | \($0)" }.joined()
+            throw ActionFailure(refusal.message + log, remedy: refusal.remedy)
+        }
+        return report
+    }
+}
+
+/// A path that a script may work on.
+func requirePath(_ text: String?, _ name: String) throws(ActionFailure) -> String {
+    guard let text else { throw ActionFailure("\(name) is missing") }
+    var path = text
+    while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+    guard path.hasPrefix("/"), path != "/" else {
+        throw ActionFailure("\(name) is \(text), which is not an absolute path below /")
+    }
+    return path
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Etcd
+import Remote
+
+/// The scripts of a ``Service``, over two sets of shell functions: systemd's and the operator's own commands.
+///
+/// Both sets define `look_now` (sets `up`, `state`, `pid`, `instance`), `hold`, `release`, `order_stop`, `judge_stop`
+/// (sets `clean` and `proof`), `order_start`, `settled` and `last_words`. Notes about what this run did are kept in
+/// `/run/pawl`, which a reboot empties together with the state that they speak of.
+struct ServiceScript {
+    var name: String
+    var commands: Service.Commands?
+    var within: Duration
+    var host: String
+    var run: String
+    var step: String
+
+    private func command(_ label: String, _ body: String, _ effect: RemoteCommand.Effect, _ timeout: Duration)
+        -> RemoteCommand
+    {
+        let unit = commands == nil && !Self.hasUnitSuffix(name) ? "\(name).service" : name
+        var script =
+            NodeReport.prelude
+            + NodeReport.assignments([
+                "UNIT": unit, "RUN": run, "STEP": step,
+                "WITHIN": String(max(1, within.components.seconds)),
+                "KEY": "\(ColdBackup.fileName(host)).\(ColdBackup.fileName(unit))",
+            ]) + Self.notes
+        if let commands {
+            script += NodeReport.assignments([
+                "START": commands.start, "STOP": commands.stop, "STATUS": commands.status,
+            ])
+            script += Self.ownCommands
+        } else {
+            script += Self.systemd
+        }
+        return RemoteCommand("\(label) \(name)", script: script + body, effect: effect, timeout: timeout)
+    }
+
+    private static func hasUnitSuffix(_ name: String) -> Bool {
+        [".service", ".socket", ".target", ".scope", ".slice"].contains { name.hasSuffix($0) }
+    }
+
+    func look(timeout: Duration) -> RemoteCommand {
+        command("look at", Self.lookBody, .readOnly, timeout)
+    }
+
+    func stop(mustBeClean: Bool, timeout: Duration) -> RemoteCommand {
+        command("stop", "MUST=\(mustBeClean ? "yes" : "")\n" + Self.stopBody, .mutating, timeout)
+    }
+
+    func start(timeout: Duration) -> RemoteCommand {
+        command("start", Self.startFunction + "start_it\n" + Self.tellBody, .mutating, timeout)
+    }
+
+    func unstop(timeout: Duration) -> RemoteCommand {
+        command("put back", Self.startFunction + Self.unstopBody + Self.tellBody, .mutating, timeout)
+    }
+
+    func restart(timeout: Duration) -> RemoteCommand {
+        command("restart", Self.startFunction + Self.restartBody + Self.tellBody, .mutating, timeout)
+    }
+
+    /// `/run/pawl/KEY.hold` says that this run holds the service down and how it ended, `KEY.found` whether it ran when
+    /// this run came to it first, and `KEY.restart` which step restarted it.
+    private static let notes = #"""
+        notes=/run/pawl
+        if [ "$(id -u)" != 0 ]; then notes=${XDG_RUNTIME_DIR:-/tmp}/pawl-$(id -u); fi
+        note=$notes/$KEY.hold
+        noted() { sed -n "s/^$1=//p" "$note" 2>/dev/null; }
+        make_notes() {
+          mkdir -p -m 700 -- "$notes" 2>/dev/null
+          [ -d "$notes" ] && [ ! -L "$notes" ] && [ -O "$notes" ] || fail "cannot keep notes in $notes"
+        }
+        found() { if [ "$(cut -d ' ' -f 1 "$notes/$KEY.found" 2>/dev/null)" = "$RUN" ]; then cut -d ' ' -f 2 "$notes/$KEY.found"; fi; }
+        write_note() {
+          make_notes
+          printf '%s\n' "run=$RUN" "clean=$1" "proof=$2" >"$note.new" && mv -f -- "$note.new" "$note" ||
+            fail "cannot write $note"
+        }
+        tell() { say up "$up"; say state "$state"; say pid "$pid"; say instance "$instance"; }
+        alive() { [ "$1" != 0 ] && [ -d "/proc/$1" ] && [ "$(birth "$1")" = "$2" ]; }
+        birth() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+        nap() { sleep 0.2 2>/dev/null || sleep 1; }
+
+        """#
+
+    private static let lookBody = #"""
+        look_now; tell
+        held=no
+        if [ -f "$note" ] && [ "$(noted run)" = "$RUN" ] && is_held; then held=yes; fi
+        say held "$held"; say clean "$(noted clean)"
+        if [ -f "$notes/$KEY.restart" ]; then say restarted "$(cat "$notes/$KEY.restart")"; fi
+        """#
+
+    private static let tellBody = #"""
+        look_now; tell
+        """#
+
+    private static let stopBody = #"""
+        look_now
+        if [ "$up" = no ] && [ -f "$note" ] && [ "$(noted run)" = "$RUN" ] && is_held && [ "$(noted clean)" = yes ]; then
+          tell; say clean yes; say proof "$(noted proof)"; exit 0
+        fi
+        if [ "$up" = no ] && [ -n "$MUST" ]; then
+          judge_found
+          [ "$clean" = yes ] || fail "$UNIT is stopped already, and how it ended is not known: $proof" \
+            "start it, see that it is healthy, and let pawl stop it"
+        fi
+        hold
+        if [ -z "$(found)" ]; then printf '%s %s\n' "$RUN" "$up" >"$notes/$KEY.found"; fi
+        write_note no ""
+        if [ "$up" != no ]; then
+          old=$pid; old_birth=$(birth "$pid")
+          ordered=$(milliseconds)
+          order_stop
+          judge_stop
+        elif [ -z "$MUST" ]; then
+          clean=unknown; proof="it did not run"
+        fi
+        write_note "$clean" "$proof"
+        if [ -n "$MUST" ] && [ "$clean" != yes ]; then
+          fail "$UNIT did not stop cleanly: $proof" \
+            "do not migrate: what etcd had not flushed would be lost for good; start it, and find out why it does not stop"
+        fi
+        look_now; tell
+        [ "$up" = no ] || fail "$UNIT runs again after it was stopped" "something starts it: find and stop that first"
+        say clean "$clean"; say proof "$proof"
+        if [ -n "${ordered-}" ]; then
+          say since_order "$(($(milliseconds) - ordered))"; say milliseconds "$(($(milliseconds) - ordered))"
+        fi
+        """#
+
+    private static let startFunction = #"""
+        start_it() {
+          look_now
+          if [ "$up" = yes ] && ! is_held; then say already yes; rm -f -- "$note"; return; fi
+          began=$(milliseconds)
+          release
+          order_start
+          settled || {
+            last_words
+            fail "$UNIT did not start: $trouble" "it is not held down any more"
+          }
+          rm -f -- "$note"
+          say milliseconds "$(($(milliseconds) - began))"
+        }
+
+        """#
+
+    private static let unstopBody = #"""
+        if [ "$(found)" = no ]; then
+          release; rm -f -- "$note"; say left stopped
+        else
+          start_it
+        fi
+
+        """#
+
+    /// Stop and start by themselves, not `systemctl restart`, because a restart hides how the old process ended.
+    private static let restartBody = #"""
+        look_now
+        if [ "$up" = yes ] && ! is_held; then
+          old=$pid; old_birth=$(birth "$pid"); old_instance=$instance
+          order_stop
+          judge_stop
+        else
+          old_instance=; clean=yes; proof="it did not run before"
+        fi
+        start_it
+        look_now
+        [ "$instance" != "$old_instance" ] || fail "$UNIT is still the old process"
+        make_notes
+        printf '%s %s\n' "$STEP" "$instance" >"$notes/$KEY.restart"
+        say clean "$clean"; say proof "$proof"
+
+        """#
+}

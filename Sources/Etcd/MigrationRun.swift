@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Remote
+
+/// Running `etcdctl migrate` on a stopped member, in one script.
+extension Migration {
+    /// How the migration is to be run.
+    package struct Options: Sendable, Hashable {
+        package var etcdctl: String
+        /// Who owns the data.
+        package var user: String
+        package var noTTL: Bool
+        package var attempt: Int
+        package var timeout: Duration
+
+        package init(etcdctl: String, user: String, noTTL: Bool, attempt: Int, timeout: Duration) {
+            self.etcdctl = etcdctl
+            self.user = user
+            self.noTTL = noTTL
+            self.attempt = attempt
+            self.timeout = timeout
+        }
+    }
+
+    /// The command that migrates; ``MigrationOutcome`` reads its answer and judges.
+    ///
+    /// The tool gets a little less time than the step, so that its end is seen by the script and not only by the
+    /// controller.
+    package func runCommand(_ options: Options) -> RemoteCommand {
+        let seconds = options.timeout.components.seconds
+        let values = NodeReport.assignments([
+            "ETCDCTL": options.etcdctl, "AS": options.user, "NOTTL": options.noTTL ? "yes" : "",
+            "ATTEMPT": String(options.attempt), "LIMIT": String(max(1, seconds - min(10, seconds / 4))),
+        ])
+        return RemoteCommand(
+            "etcdctl migrate on \(dataDir)",
+            script: head + values + Self.checkScript + Self.migrateScript + Self.gateScript,
+            effect: .mutating,
+            timeout: options.timeout
+        )
+    }
+
+    /// Nothing is migrated unless the member is stopped, its WAL is the one of the backup, and its db is too.
+    private static let checkScript = #"""
+        exec 9<"$data"
+        flock -n 9 || fail "another step of pawl is at work on $data" "wait for it to end"
+        refuse_in_use "$data"
+        case "$wal/" in "$data"/*) ;; *) refuse_in_use "$wal" ;; esac
+        compare_with_backup
+        if [ "$snap_same" = no ]; then unbreak; compare_with_backup; fi
+        last=$(names "$work/wal.then" | tail -n 1)
+        if [ "$wal_same" = yes ] && ! cmp -s -- "$last" "$BACKUP/tree$last"; then wal_same=no; fi
+        if [ "$wal_same" = no ] || [ "$snap_same" = no ]; then
+          fail "the WAL or the snapshots are not those of the backup: etcd was started after it" "take a new backup"
+        fi
+        command -v "$ETCDCTL" >/dev/null 2>&1 || fail "$ETCDCTL is not on this node" "install etcdctl 3.0.14 to 3.4"
+        owner=$(stat -c %U -- "$snap")
+        [ "$owner" = "$AS" ] || fail "the data belongs to $owner, and etcd_user is $AS" "set etcd_user to $owner"
+        restored=no
+        case $(db_state) in
+          equal|absent) ;;
+          *) restore_db; restored=yes ;;
+        esac
+        say restored "$restored"
+
+        """#
+
+    /// `etcdctl` reads the v2 state before it asks for the db's lock, so once it waits for the lock what it read is
+    /// stale, and it must not go on (facts: migrate_command.go, `rebuildStoreV2` before `prepareBackend`). It warns
+    /// on standard error after one second; the watcher looks for that.
+    private static let migrateScript = #"""
+        printf 'begun %s\n' "$ATTEMPT" >"$BACKUP/migration" && sync -- "$BACKUP/migration" "$BACKUP" ||
+          fail "cannot write $BACKUP/migration" "make room there"
+        if [ -e "$saved" ]; then
+          if grep -aq consistent_index "$saved"; then say index_before yes; else say index_before no; fi
+          ETCDCTL_API=3 "$ETCDCTL" snapshot status "$saved" -w json >"$work/before" 2>/dev/null </dev/null 9<&- &
+          status=$!
+        else
+          say index_before no; echo '{"revision":0,"totalKey":0}' >"$work/before"; status=
+        fi
+        set -- "$ETCDCTL" migrate "--data-dir=$data"
+        if [ -n "$WALDIR" ]; then set -- "$@" "--wal-dir=$wal"; fi
+        if [ -n "$NOTTL" ]; then set -- "$@" --no-ttl; fi
+        set -- env ETCDCTL_API=3 "$@"
+        if [ "$(id -u)" = 0 ] && [ "$AS" != "$(id -un)" ]; then set -- runuser -u "$AS" -- "$@"; fi
+        cd /
+        began=$(milliseconds)
+        timeout -k 2 "$LIMIT" "$@" >"$work/out" 2>"$work/err" </dev/null &
+        tool=$!
+        ( sleep 1
+          while kill -0 "$tool"; do
+            if grep -q 'waiting for etcd to close' "$work/err"; then kill -KILL "-$tool"; exit; fi
+            sleep 0.3
+          done ) >/dev/null 2>&1 </dev/null 9<&- &
+        watcher=$!
+        wait "$tool"; code=$?
+        say milliseconds "$(($(milliseconds) - began))"
+        kill "$watcher" 2>/dev/null
+        last=$(tail -n 1 "$work/out" | cut -c 1-300)
+        say code "$code"; say last "$last"
+        # capnslog lines of 3.0 to 3.3 at level information are no complaint.
+        grep -v '^[0-9][0-9-]* [0-9:.]* I | ' "$work/err" | grep -v '^$' | head -n 8 | cut -c 1-400 >"$work/noise"
+        sed 's/^/stderr=/' "$work/noise"
+
+        """#
+
+    private static let gateScript = #"""
+        if [ "$code" = 0 ] && [ "$last" = "no v2 keys to migrate" ]; then
+          case $(db_state) in equal|absent) ;; *) restore_db ;; esac
+        fi
+        if [ -e "$snap/db" ]; then
+          if [ ! -e "$saved" ]; then
+            chown "$(stat -c %u:%g -- "$snap")" "$snap/db" 2>/dev/null; chmod 600 "$snap/db"
+          fi
+          relabel
+          sync -- "$snap/db" "$snap" || fail "the migrated db cannot be flushed to its disk"
+          say owner "$(stat -c '%U %a' -- "$snap/db")"
+          say owner_expected "$(stat -c '%U' -- "$snap") $(if [ -e "$saved" ]; then stat -c %a -- "$saved"; else echo 600; fi)"
+          ETCDCTL_API=3 "$ETCDCTL" snapshot status "$snap/db" -w json 2>"$work/err" </dev/null |
+            tr -d '\n' | sed 's/^/after=/'; echo
+        else
+          say after '{"revision":0,"totalKey":0}'
+        fi
+        if [ -n "$status" ]; then wait "$status"; fi
+        say before "$(tr -d '\n' <"$work/before")"
+        compare_with_backup
+        say wal_same "$wal_same"; say snap_same "$snap_same"
+        case $(db_lock "$data") in free) say lock free ;; *) say lock held ;; esac
+        if [ "$code" = 0 ] && [ ! -s "$work/noise" ]; then
+          case "$last" in
+            "finished transforming keys"|"no v2 keys to migrate")
+              printf 'begun %s\nfinished %s\n' "$ATTEMPT" "$(db_identity)" >"$work/marker"
+              cat "$work/marker" >"$BACKUP/migration" && sync -- "$BACKUP/migration" || say marker unwritten ;;
+          esac
+        fi
+        """#
+}
