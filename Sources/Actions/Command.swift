@@ -43,7 +43,12 @@ package struct Command: Action {
                     + "(after-undo), or nothing (never)."
             ),
             .init("undo", .string, "The line that takes the work back; exit code 0 is its success."),
-            .init("creates", .path, "A path that is there exactly when the work is done: resume looks at it."),
+            .init(
+                "creates",
+                .path,
+                "A path that is there when the work is done and not before it begins. Resume goes by it alone, so leave "
+                    + "it out for a line that can stop half-way."
+            ),
         ],
         shorthand: "run",
         example: """
@@ -64,6 +69,8 @@ package struct Command: Action {
     private let undoLine: String?
     private let createdPath: String?
     private let expectation: Expectation
+
+    private var title: String { CommandLineRun.title(of: line) }
 
     package init(_ parameters: Parameters) throws(ActionFailure) {
         guard let line = parameters.string("run") else {
@@ -99,9 +106,9 @@ package struct Command: Action {
         guard let createdPath else {
             return switch traits.effect {
             case .once:
-                .inDoubt("nothing tells whether `\(line)` has run: give `creates` a path that it makes")
+                .inDoubt("nothing tells whether \(title) has run: give `creates` a path that it makes")
             case .repeatable, .readOnly:
-                .notBegun("nothing tells whether `\(line)` has run, and it may run again")
+                .notBegun("nothing tells whether \(title) has run, and it may run again")
             }
         }
         switch try await presence(of: createdPath, in: context) {
@@ -115,7 +122,7 @@ package struct Command: Action {
         let result = try await run(line, context)
         let output = Self.output(of: result)
         if let complaint = expectation.complaint(about: result) {
-            throw ActionFailure("`\(line)`: \(complaint)" + output)
+            throw ActionFailure("\(title): \(complaint)" + output)
         }
         var values = [
             "exit_code": String(result.exitCode),
@@ -126,7 +133,7 @@ package struct Command: Action {
         if let createdPath {
             guard try await presence(of: createdPath, in: context) == .present else {
                 throw ActionFailure(
-                    "`\(line)`: exit code \(result.exitCode), but \(createdPath) is not there" + output,
+                    "\(title): exit code \(result.exitCode), but \(createdPath) is not there" + output,
                     remedy: "`creates` must name a path that the line makes"
                 )
             }
@@ -138,28 +145,31 @@ package struct Command: Action {
 
     package func undo(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
         guard let undoLine else {
-            throw ActionFailure("`\(line)` has no `undo`", remedy: "take its work back by hand")
+            throw ActionFailure("\(title) has no `undo`", remedy: "take its work back by hand")
         }
         let result = try await run(undoLine, context)
         guard result.exitCode == 0 else {
-            throw ActionFailure("undo `\(undoLine)`: exit code \(result.exitCode)" + Self.output(of: result))
+            throw ActionFailure(
+                "undo \(CommandLineRun.title(of: undoLine)): exit code \(result.exitCode)" + Self.output(of: result)
+            )
         }
         if let createdPath, try await presence(of: createdPath, in: context) != .absent {
             throw ActionFailure(
-                "undo `\(undoLine)`: exit code 0, but \(createdPath) is still there",
+                "undo \(CommandLineRun.title(of: undoLine)): exit code 0, but \(createdPath) is still there",
                 remedy: "`undo` must take away what `creates` names, or resume would take the work for done"
             )
         }
-        return Evidence("taken back: `\(undoLine)` ended with exit code 0", ["exit_code": "0"])
+        return Evidence("taken back: \(CommandLineRun.title(of: undoLine)) ended with exit code 0", ["exit_code": "0"])
     }
 
     /// Runs a line to an end that was seen; a line that was killed leaves nobody knowing what it did.
     private func run(_ line: String, _ context: ActionContext) async throws(ActionFailure) -> CommandResult {
         let host = try context.requiredHost(for: Self.schema.word)
+        let title = CommandLineRun.title(of: line)
         let run = CommandLineRun(line: line, user: user, timeout: context.timeout)
         let result: CommandResult
         do {
-            result = try await host.run(run.command("command: \(line)", effect: .mutating))
+            result = try await host.run(run.command("command: \(title)", effect: .mutating))
         } catch {
             throw ActionFailure(error)
         }
@@ -170,13 +180,13 @@ package struct Command: Action {
             return result
         case .killed(let signal):
             throw ActionFailure(
-                "`\(line)` was ended by signal \(signal)" + Self.output(of: result),
+                "\(title) was ended by signal \(signal)" + Self.output(of: result),
                 remedy: "look on the node what it has done",
                 isInDoubt: true
             )
         case .timedOut:
             throw ActionFailure(
-                "`\(line)` did not end within \(run.nodeLimit)s and was ended" + Self.output(of: result),
+                "\(title) did not end within \(run.nodeLimit)s and was ended" + Self.output(of: result),
                 remedy: "look on the node what it has done; the step's `timeout` may be too short",
                 isInDoubt: true
             )

@@ -67,7 +67,9 @@ struct CommandLineRun: Sendable {
         RemoteCommand(label, script: script, effect: effect, timeout: timeout)
     }
 
-    /// Reads an exit code. A shell says 128 + n for a command that signal n has ended.
+    /// Reads an exit code.
+    ///
+    /// A shell says 128 + n for a command that signal n has ended.
     func end(of result: CommandResult) -> End {
         // A line may end with 124 by itself; only one that took all its time was ended by `timeout`.
         let tookAll = result.duration >= .seconds(nodeLimit)
@@ -75,6 +77,14 @@ struct CommandLineRun: Sendable {
             return .timedOut
         }
         return (129...192).contains(result.exitCode) ? .killed(signal: result.exitCode - 128) : .exited(result.exitCode)
+    }
+
+    /// The line for a message: its first line, cut where it is very long.
+    static func title(of line: String) -> String {
+        let lines = line.split(whereSeparator: \.isNewline)
+        let first = lines.first ?? ""
+        let isWhole = lines.count <= 1 && first.count <= 200
+        return "`" + first.prefix(200) + (isWhole ? "`" : " …`")
     }
 
     /// The last lines of what a command printed, for a message; empty when it printed nothing.

@@ -11,7 +11,9 @@ struct DiskReading: Sendable, Equatable {
 
     /// What a path holds.
     struct Measurement: Sendable, Equatable {
-        /// The larger of the blocks that its files take and of their lengths. A sparse file (an etcd WAL segment is
+        /// The larger of the blocks that its files take and of their lengths.
+        ///
+        /// A sparse file (an etcd WAL segment is
         /// preallocated, a db has holes) takes less than its length and may grow to it when it is copied; many small
         /// files take more than their lengths.
         var bytes: Int
@@ -29,7 +31,7 @@ struct DiskReading: Sendable, Equatable {
     var inodes: Inodes?
     var measurement: Measurement?
 
-    /// Looks only. Each line of its output is a word and what follows it.
+    /// The script, which looks only; each line of its output is a word and what follows it.
     static func script(path: String, measured: String?) -> String {
         var script = """
             LC_ALL=C
@@ -125,7 +127,9 @@ struct DiskReading: Sendable, Equatable {
         )
     }
 
-    /// One row of `df -P`. The device and the mount point may hold spaces; numbers of a file system that does not count
+    /// One row of `df -P`.
+    ///
+    /// The device and the mount point may hold spaces; numbers of a file system that does not count
     /// are a dash.
     private static func row(_ line: String) -> (device: String, numbers: [Int], mount: String)? {
         let pattern = /(.*?)\s+(-|\d+)\s+(-|\d+)\s+(-|-?\d+)\s+(?:-|\d+%)\s+(\/.*)/

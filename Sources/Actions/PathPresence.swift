@@ -8,7 +8,9 @@ enum PathPresence: Sendable, Equatable {
     case absent
     case unknown(String)
 
-    /// Looks without changing anything. A symbolic link whose target is missing is there.
+    /// Looks without changing anything.
+    ///
+    /// A symbolic link whose target is missing is there.
     static func of(_ path: String, on host: any RemoteHost) async throws(ActionFailure) -> PathPresence {
         let script = "LC_ALL=C ls -d -- \(ShellQuoting.quote(path))\n"
         let result: CommandResult

@@ -26,7 +26,7 @@ package struct Pause: Action {
         try self.init(parameters) { try await Task.sleep(for: $0) }
     }
 
-    /// - Parameter wait: what passes the time; a test need not wait.
+    /// With what passes the time given, so that a test need not wait.
     package init(
         _ parameters: Parameters,
         wait: @escaping @Sendable (Duration) async throws -> Void

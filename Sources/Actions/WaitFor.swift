@@ -125,7 +125,7 @@ package struct WaitFor: Action {
 extension WaitFor.Condition: CustomStringConvertible {
     var description: String {
         switch self {
-        case .line(let line): "`\(line)` ends with exit code 0"
+        case .line(let line): "\(CommandLineRun.title(of: line)) ends with exit code 0"
         case .port(let port, let host): "port \(port) of \(host) is open"
         case .path(let path): "\(path) is there"
         }

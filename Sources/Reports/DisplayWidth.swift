@@ -85,8 +85,9 @@ package enum DisplayWidth {
         return scalar.properties.isEmojiPresentation || wideRanges.contains { $0.contains(scalar.value) }
     }
 
-    /// The blocks whose characters are `W` or `F` in Unicode's EastAsianWidth.txt. Emoji are not in it: they are told
-    /// by their property.
+    /// The blocks whose characters are `W` or `F` in Unicode's EastAsianWidth.txt.
+    ///
+    /// Emoji are not in it: they are told by their property.
     private static let wideRanges: [ClosedRange<UInt32>] = [
         0x1100...0x115F, 0x2329...0x232A, 0x2E80...0x303E, 0x3041...0x33FF, 0x3400...0x4DBF, 0x4E00...0x9FFF,
         0xA000...0xA4CF, 0xA960...0xA97F, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE10...0xFE19, 0xFE30...0xFE6F,

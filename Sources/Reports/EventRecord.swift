@@ -4,8 +4,9 @@ import Engine
 import Foundation
 import Rollout
 
-/// An event as `--format json` prints it: one object on one line. The contract is docs/reference/events.md.
+/// An event as `--format json` prints it: one object on one line.
 ///
+/// The contract is docs/reference/events.md.
 /// Keys without a value are left out, so that a reader tests for a key. Keys may be added; none changes its meaning.
 package struct EventRecord: Codable, Equatable, Sendable {
     package var event: Name
@@ -27,8 +28,8 @@ package struct EventRecord: Codable, Equatable, Sendable {
     package var step: String?
     package var name: String?
     package var action: String?
-    package var effect: StepEffect?
-    package var availability: Availability?
+    package var effect: String?
+    package var availability: String?
     package var attempt: Int?
 
     // Of what happened.
@@ -108,8 +109,8 @@ package struct EventRecord: Codable, Equatable, Sendable {
         host = planned.host
         name = planned.name
         action = planned.action
-        effect = planned.effect
-        availability = planned.availability
+        effect = Self.snakeCase(planned.effect.rawValue)
+        availability = Self.snakeCase(planned.availability.rawValue)
     }
 
     private mutating func describe(_ report: StepReport) {
@@ -118,6 +119,11 @@ package struct EventRecord: Codable, Equatable, Sendable {
         remedy = report.remedy
         values = report.values.isEmpty ? nil : report.values
         elapsedSeconds = ReportTime.milliseconds(report.elapsedSeconds)
+    }
+
+    /// `readOnly` as `read_only`: words in JSON look like its keys.
+    private static func snakeCase(_ word: String) -> String {
+        word.reduce(into: "") { $0 += $1.isUppercase ? "_" + $1.lowercased() : String($1) }
     }
 
     /// The object on one line, keys sorted, without a line break at its end.

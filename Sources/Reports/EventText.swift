@@ -15,7 +15,7 @@ struct EventText {
     /// How wide the column of hosts is; known from the run's header.
     private var hostColumns = 0
 
-    /// What stands in the place of a host for steps that look at all of them. Ansible reserves the word.
+    /// What stands in the place of a host for steps that look at all of them; Ansible reserves the word.
     static let allHosts = "all"
     private static let indent = "    "
 

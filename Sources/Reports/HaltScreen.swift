@@ -4,8 +4,10 @@ import Engine
 
 /// The one screen of a run that did not finish: which member is in which state, why, and the exact next commands.
 package enum HaltScreen {
-    /// - Parameter width: columns of the terminal; `nil` for lines of any length. Commands are never broken, so that
-    ///   they can be copied.
+    /// The screen, with a line break at its end.
+    ///
+    /// A width is the terminal's; without one, lines have any length. Commands are never broken, so that they can be
+    /// copied.
     package static func render(_ report: HaltReport, width: Int?, style: ReportStyle = .plain) -> String {
         lines(report, width: width, style: style).joined(separator: "\n") + "\n"
     }
@@ -49,7 +51,7 @@ package enum HaltScreen {
         }
     }
 
-    /// The colour of a member's state. Words that are not known stay without one.
+    /// The colour of a member's state; words that are not known stay without one.
     private static func role(ofState state: String) -> ReportStyle.Role? {
         switch state {
         case "v2", "migrated", "done", "healthy": .ok

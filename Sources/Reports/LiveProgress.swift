@@ -3,7 +3,9 @@
 import Engine
 import Rollout
 
-/// What the live region shows: how far each host is and what it does now. A value; the clock comes from outside.
+/// What the live region shows: how far each host is and what it does now.
+///
+/// A value; the clock comes from outside.
 struct LiveProgress {
     /// A host, or all hosts at once (`nil`).
     private struct Row {

@@ -60,6 +60,9 @@ package actor LiveView: RunView {
     private var hasEnded = false
 
     /// - Parameters:
+    ///   - surroundings: the terminal and the clock.
+    ///   - style: the colours.
+    ///   - timeZone: the zone of the times at the beginning of the lines.
     ///   - plan: the steps of the run, for the counts; without it only what is done is counted.
     ///   - done: steps that an earlier part of the run has done.
     package init(
@@ -92,6 +95,15 @@ package actor LiveView: RunView {
         }
     }
 
+    /// Shows lines that are no event, as a log's, without disturbing the region.
+    package func show(_ text: String) {
+        let lines = VisibleText.lines(text)
+        guard !hasEnded else { return surroundings.sink(lines.map { $0 + "\n" }.joined()) }
+        pending += lines
+        isDirty = true
+        tick()
+    }
+
     /// Draws the region anew where there is something new to show and the last drawing is long enough ago.
     package func tick() {
         guard !hasEnded else { return }
@@ -105,7 +117,9 @@ package actor LiveView: RunView {
         draw(at: now)
     }
 
-    /// Takes the region away and gives the cursor back. What comes later is shown as lines.
+    /// Takes the region away and gives the cursor back.
+    ///
+    /// What comes later is shown as lines.
     package func finish() {
         guard !hasEnded else { return }
         hasEnded = true

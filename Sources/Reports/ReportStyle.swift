@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Colours of a report, or none. The caller decides; ``TerminalTraits`` knows the customs.
+/// Colours of a report, or none.
+///
+/// The caller decides; ``TerminalTraits`` knows the customs.
 package struct ReportStyle: Sendable, Equatable {
     /// What a piece of text means to its reader.
     package enum Role: Sendable, Equatable {

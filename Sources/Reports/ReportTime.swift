@@ -47,7 +47,7 @@ package enum ReportTime {
     /// A whole number that fits, whatever a clock said.
     private static func bounded(_ number: Double) -> Int {
         guard number.isFinite else { return 0 }
-        return Int(min(max(number, -1e14), 1e14))
+        return Int(min(max(number, -1e15), 1e15))
     }
 
     private static func modulo(_ number: Int, _ divisor: Int) -> Int {
@@ -62,8 +62,10 @@ package enum ReportTime {
         return String(repeating: "0", count: max(0, digits - text.count)) + text
     }
 
-    /// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar. Years are counted
-    /// from March, so that the leap day comes last, and in eras of 400 years, which all have 146,097 days.
+    /// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar.
+    ///
+    /// Years are counted from March, so that the leap day comes last, and in eras of 400 years, which all have
+    /// 146,097 days.
     private static func civil(day: Int) -> (year: Int, month: Int, day: Int) {
         let shifted = day + 719_468
         let dayOfEra = modulo(shifted, 146_097)

@@ -2,7 +2,7 @@
 
 import Engine
 
-/// Where a view writes: whole lines, or whole frames of a live view. Called in order.
+/// Where a view writes whole lines, or whole frames of a live view, in order.
 package typealias TextSink = @Sendable (String) -> Void
 
 /// A view of a run that may need to do something of its own while the run goes on, as ticking.

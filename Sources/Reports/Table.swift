@@ -53,15 +53,14 @@ package struct Table: Sendable {
         self.init(columns: columns, rows: rows.map { $0.map { Cell($0) } })
     }
 
-    /// The table with a line of titles, unless all are empty; lines end without spaces, the last without a line break.
+    /// The table with a line of titles, unless all are empty.
     ///
-    /// - Parameters:
-    ///   - width: how many columns of the terminal there are; `nil` for as many as the cells need.
-    ///   - style: the colours of cells that have a role, and of the titles.
+    /// Lines end without spaces, the last without a line break. Without a width they are as long as the cells need.
     package func render(width: Int?, style: ReportStyle = .plain) -> String {
         lines(width: width, style: style).joined(separator: "\n")
     }
 
+    /// What ``render(width:style:)`` joins.
     package func lines(width: Int?, style: ReportStyle = .plain) -> [String] {
         let widths = widths(within: width)
         var lines: [String] = []
@@ -74,7 +73,7 @@ package struct Table: Sendable {
         return lines
     }
 
-    /// One row; as many lines as its highest cell. Cells that a row does not have are empty.
+    /// One row, in as many lines as its highest cell; cells that a row does not have are empty.
     private func render(_ row: [Cell], widths: [Int], style: ReportStyle) -> [String] {
         let wrapped = columns.indices.map { index -> [String] in
             guard index < row.count else { return [] }

@@ -8,7 +8,7 @@ package enum VisibleText {
         lines(text).joined(separator: " / ")
     }
 
-    /// The lines of a text without control characters; empty lines at the end are left out. Never empty.
+    /// The lines of a text without control characters or empty lines at the end; one line at least.
     package static func lines(_ text: String) -> [String] {
         var lines: [String] = []
         var current = String.UnicodeScalarView()

@@ -90,6 +90,13 @@ struct CommandTests {
         }
     }
 
+    @Test func `a line of several lines is named by its first`() async throws {
+        try await GenericActionBench.with { bench in
+            let failure = try await thrown(try await command("set -e\nfalse\necho no").perform(bench.context()))
+            #expect(failure?.message == "`set -e …`: exit code 1, where success is 0")
+        }
+    }
+
     @Test func `standard input is empty`() async throws {
         try await GenericActionBench.with { bench in
             let evidence = try await command("cat").perform(bench.context())
@@ -148,6 +155,30 @@ struct CommandTests {
                 try await command("kill -9 $$", more).perform(bench.context())
             )
             #expect(killed?.isInDoubt == true)
+        }
+    }
+
+    @Test func `a user who is not root goes by sudo without a password`() async throws {
+        try await GenericActionBench.with { bench in
+            _ = try bench.replacing("sudo", with: "printf '[%s]' \"$@\"")
+            let prelude = try bench.replacing(
+                "id",
+                with: "case \"$*\" in -u) echo 1000;; -un) echo admin;; *) exit 0;; esac"
+            )
+            let more: [String: Value] = [
+                "as": .string("etcd"),
+                "success": .map(["stdout": .string("[-n][-u][etcd][--][timeout][-k][2][25][sh][-c][echo 'a  b']")]),
+            ]
+            _ = try await command("echo 'a  b'", more).perform(bench.context(prelude: prelude))
+        }
+    }
+
+    @Test(.enabled(if: getuid() == 0, "only root can run a line as another user without a password"))
+    func `a node without runuser uses su`() async throws {
+        try await GenericActionBench.with { bench in
+            let prelude = try bench.onlyPrograms(["sh", "id", "timeout", "su"])
+            let more: [String: Value] = ["as": .string("nobody"), "success": .map(["stdout": .string("nobody it's")])]
+            _ = try await command("echo $(/usr/bin/id -un) \"it's\"", more).perform(bench.context(prelude: prelude))
         }
     }
 

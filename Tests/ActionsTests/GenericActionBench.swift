@@ -54,7 +54,7 @@ struct GenericActionBench: Sendable {
         try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path(name))
     }
 
-    /// - Parameter prelude: shell that runs before each command of the node.
+    /// A context on a node; the prelude is shell that runs before each of its commands.
     func context(timeout: Duration = .seconds(30), prelude: String = "") -> ActionContext {
         let target = ActionTarget(host: LocalHost(name: "n1", prelude: prelude), variables: [:])
         return ActionContext(

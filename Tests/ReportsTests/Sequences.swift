@@ -9,7 +9,7 @@ import Synchronization
 /// Fixed runs, as the engine would tell them.
 enum Sequences {
     static let run = "20261121-031201-a3f9"
-    /// 2026-11-21T03:12:01Z
+    /// The time 2026-11-21T03:12:01Z.
     static let start = 1_795_230_721.0
 
     static let ready = step("preflight.1/n1", .preflight, "n1", "Ready for the migration", "etcd_ready", .readOnly)
