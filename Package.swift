@@ -58,7 +58,7 @@ let package = Package(
         module("Lab", ["Fleet", subprocess, system]),
         module("Engine", ["Actions", "Etcd", "Rollout", "Journal", "Remote", "Playbooks", "Fleet", logging]),
         module("Actions", ["Etcd", "Rollout", "Remote", "Playbooks", "Fleet"]),
-        module("Etcd", ["Remote", "Fleet"]),
+        module("Etcd", ["Remote", "Fleet", crypto]),
         module("Rollout", []),
         module("Journal", [grdb]),
         module("SSH", ["CLibSSH2", "Remote", "Fleet", logging]),

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Etcd
+
+/// The proof that a cluster stands still while its members are migrated one by one.
+struct FrozenGate: Sendable {
+    private let context: ActionContext
+    private let nodes: [EtcdNode]
+    private let migrated: Set<String>
+    private let leavesTTLKeysOut: Bool
+    /// The digest that the first gate of the run recorded.
+    private let recorded: String?
+    private let hasBaseline: Bool
+
+    init(_ context: ActionContext) async throws(ActionFailure) {
+        self.context = context
+        nodes = context.etcdNodes
+        migrated = try await context.migratedHosts()
+        leavesTTLKeysOut = try await context.leavesTTLKeysOut()
+        recorded = try await context.fact(leavesTTLKeysOut ? "gate_permanent_fingerprint" : "gate_fingerprint")
+        hasBaseline = try await context.fact("baseline_fingerprint") != nil
+    }
+
+    var isMigration: Bool { hasBaseline || recorded != nil || !migrated.isEmpty }
+
+    func prove() async throws(ActionFailure) -> Evidence {
+        let answers = await ClusterProbe.states(nodes, fingerprints: true, hashed: migrated)
+        try await refuseSick(answers, context)
+        let states = answers.compactMapValues { try? $0.get() }
+        let prints = states.compactMapValues(\.fingerprint)
+        let fingerprint = try await agreed(prints)
+        try await refuseStrayV3(states, fingerprint)
+        // Each `/health` that was asked meanwhile put one entry into the log.
+        try await proveCaughtUp(
+            states.mapValues(\.status.raftAppliedIndex),
+            nodes,
+            tolerance: UInt64(nodes.count) + 1
+        )
+        if recorded == nil { try await record(fingerprint) }
+        let keys = fingerprint.keys(withoutTTL: leavesTTLKeysOut)
+        let hash = states.values.lazy.compactMap(\.hash).first
+        return Evidence(
+            "all \(nodes.count) members hold the same \(keys) keys"
+                + (migrated.isEmpty ? "" : ", \(migrated.count) of them in v3, too")
+                + (recorded == nil ? "; this is the baseline" : ", unchanged since the freeze"),
+            [
+                "fingerprint": fingerprint.digest(withoutTTL: leavesTTLKeysOut), "keys": "\(keys)",
+                "max_index": "\(fingerprint.newestIndex(withoutTTL: leavesTTLKeysOut))",
+                "hash": hash.map { "\($0.hash)" } ?? "", "migrated": "\(migrated.count)",
+            ]
+        )
+    }
+
+    // MARK: - v2
+
+    /// The fingerprint that all members have, which is the recorded one where there is one.
+    private func agreed(_ prints: [String: Fingerprint]) async throws(ActionFailure) -> Fingerprint {
+        let digests = prints.mapValues { $0.digest(withoutTTL: leavesTTLKeysOut) }
+        let isUnchanged = recorded == nil || digests.values.allSatisfy { $0 == recorded }
+        if let first = prints.values.first, Set(digests.values).count == 1, isUnchanged { return first }
+        var lines: [String] = []
+        for (name, print) in prints.sorted(by: { $0.key < $1.key }) where digests[name] != recorded || recorded == nil {
+            lines.append("\(name): \(print.keys) keys, highest index \(print.newestIndex), \(print.digest.prefix(12))")
+        }
+        lines += await StrayWrites(nodes: nodes, migrated: migrated, digests: digests, recorded: recorded)
+            .named(newest: try await number("gate_max_index"), keys: try await number("gate_keys"), prints)
+        throw ActionFailure(
+            recorded == nil
+                ? "the members do not hold the same v2 keys" : "somebody wrote to the v2 store since the freeze",
+            problems: lines,
+            remedy: "stop whoever writes; migrated members must be put back before the run can go on (pawl rollback)"
+        )
+    }
+
+    private func number(_ fact: String) async throws(ActionFailure) -> UInt64? {
+        try await context.fact(fact).flatMap { UInt64($0) }
+    }
+
+    private func record(_ fingerprint: Fingerprint) async throws(ActionFailure) {
+        let ledger = context.facts
+        if let before = try await context.fact("baseline_fingerprint"), before != fingerprint.digest {
+            context.progress(
+                "the keys changed between preflight and the freeze: \(fingerprint.keys) keys now, "
+                    + "highest index \(fingerprint.newestIndex)"
+            )
+        }
+        // What was true before the freeze is no baseline any more.
+        for prefix in ["gate", "baseline"] {
+            try await ledger.record("\(prefix)_keys", "\(fingerprint.keys)")
+            try await ledger.record("\(prefix)_max_index", "\(fingerprint.newestIndex)")
+            try await ledger.record("\(prefix)_ttl_keys", "\(fingerprint.temporaryKeys)")
+            try await ledger.record("\(prefix)_permanent_keys", "\(fingerprint.permanentKeys)")
+            try await ledger.record("\(prefix)_permanent_max_index", "\(fingerprint.newestPermanentIndex)")
+            try await ledger.record("\(prefix)_permanent_fingerprint", fingerprint.permanent)
+            // Last: its presence says that all of them are there.
+            try await ledger.record("\(prefix)_fingerprint", fingerprint.digest)
+        }
+    }
+
+    // MARK: - v3
+
+    private func refuseStrayV3(
+        _ states: [String: MemberState],
+        _ fingerprint: Fingerprint
+    ) async throws(ActionFailure) {
+        var problems: [String] = []
+        for (name, state) in states.sorted(by: { $0.key < $1.key }) {
+            problems +=
+                migrated.contains(name)
+                ? try await migratedProblems(name, state, fingerprint) : try await untouchedProblems(name, state)
+        }
+        let migratedStates = states.filter { migrated.contains($0.key) }.mapValues {
+            Result<MemberState, EtcdProbeError>.success($0)
+        }
+        if !migratedStates.isEmpty { problems += ClusterProbe.compare(migratedStates).problems }
+        if problems.isEmpty { return }
+        throw ActionFailure(
+            "the v3 stores are not what the migration must have left",
+            problems: problems,
+            remedy: "keep writers stopped; put the members that differ back from their backups (pawl rollback)"
+        )
+    }
+
+    /// A migrated member must hold exactly the frozen store, also when it was proven earlier: a snapshot from a member
+    /// that is not migrated replaces its db.
+    private func migratedProblems(
+        _ name: String,
+        _ state: MemberState,
+        _ fingerprint: Fingerprint
+    ) async throws(ActionFailure) -> [String] {
+        guard try await baselineV3(name).revision <= 1 else { return try await recordedProblems(name, state) }
+        let isShort = leavesTTLKeysOut
+        let revision = max(1, Int64(clamping: fingerprint.newestIndex(withoutTTL: isShort)))
+        let keys = fingerprint.keys(withoutTTL: isShort)
+        var problems: [String] = []
+        if state.status.revision != revision {
+            problems.append(
+                "\(name): v3 revision \(state.status.revision), the highest v2 index is \(revision)"
+            )
+        }
+        if state.count?.count != keys {
+            problems.append("\(name): \(state.count.map { "\($0.count)" } ?? "unknown") v3 keys, \(keys) in v2")
+        }
+        return problems
+    }
+
+    /// Where v3 was not empty before, what the migration itself recorded is compared instead.
+    private func recordedProblems(_ name: String, _ state: MemberState) async throws(ActionFailure) -> [String] {
+        guard let revision = try await context.fact("migrated_revision", of: name),
+            revision != "\(state.status.revision)"
+        else { return [] }
+        return ["\(name): v3 revision \(state.status.revision), the migration left \(revision)"]
+    }
+
+    private func untouchedProblems(_ name: String, _ state: MemberState) async throws(ActionFailure) -> [String] {
+        let before = try await baselineV3(name)
+        var problems: [String] = []
+        if state.status.revision != before.revision {
+            problems.append(
+                "\(name): v3 revision \(state.status.revision), although it is not migrated; it was \(before.revision)"
+            )
+        }
+        if let count = state.count?.count, count != before.count {
+            problems.append("\(name): \(count) v3 keys, although it is not migrated; there were \(before.count)")
+        }
+        return problems
+    }
+
+    private func baselineV3(_ name: String) async throws(ActionFailure) -> (revision: Int64, count: Int) {
+        let revision = try await context.fact("v3_revision", of: name).flatMap { Int64($0) }
+        let count = try await context.fact("v3_keys", of: name).flatMap { Int($0) }
+        return (revision ?? 1, count ?? 0)
+    }
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What follows from the answers of several members together. Pure.
+package enum ClusterFacts {
+    /// The order of a rolling run: the inventory's, with the leader last, so that leadership moves once only.
+    package static func order(_ hosts: [String], leader: String?) -> [String] {
+        guard let leader, hosts.contains(leader) else { return hosts }
+        return hosts.filter { $0 != leader } + [leader]
+    }
+
+    /// The host of the leader on which all answers agree.
+    package static func leader(_ answers: [String: MemberHealth]) -> String? {
+        let leaders = Set(answers.values.map(\.status.leader))
+        guard leaders.count == 1, let leader = leaders.first ?? nil else { return nil }
+        return answers.first { $0.value.memberID == leader }?.key
+    }
+
+    /// What is wrong between the members' lists and the inventory: another cluster, two hosts for one member, members
+    /// that no host of the inventory is, hosts whose member is not in the list, and disagreement.
+    ///
+    /// - Parameters:
+    ///   - hosts: all hosts of the inventory; those without an answer may be the members that nobody is.
+    ///   - clusterID: the cluster's id as it was recorded earlier.
+    package static func membershipProblems(
+        _ answers: [String: MemberHealth],
+        hosts: Set<String>,
+        clusterID: EtcdID? = nil
+    ) -> [String] {
+        let sorted = answers.sorted { $0.key < $1.key }
+        var problems: [String] = []
+        let clusters = Dictionary(grouping: sorted, by: { $0.value.clusterID })
+        if clusters.count > 1 {
+            let parts = clusters.sorted { $0.key < $1.key }
+                .map { "\($0.value.map(\.key).joined(separator: ", ")) in cluster \($0.key)" }
+            problems.append("the hosts are of different clusters: \(parts.joined(separator: "; "))")
+        }
+        if let clusterID {
+            for (name, answer) in sorted where answer.clusterID != clusterID {
+                problems.append("\(name) is in cluster \(answer.clusterID), the run began with \(clusterID)")
+            }
+        }
+        for (id, same) in Dictionary(grouping: sorted, by: { $0.value.memberID }).sorted(by: { $0.key < $1.key })
+        where same.count > 1 {
+            problems.append("\(same.map(\.key).joined(separator: " and ")) reach the same member \(id)")
+        }
+        let present = Set(sorted.map(\.value.memberID))
+        var reported: Set<EtcdID> = []
+        for (name, answer) in sorted {
+            if !answer.list.members.contains(where: { $0.id == answer.memberID }) {
+                problems.append("\(name) is member \(answer.memberID), which is not in its cluster's member list")
+            }
+            // A member that nobody is may be that of a silent host; who says so must have heard every host.
+            guard answers.count == hosts.count else { continue }
+            for member in answer.list.members where !present.contains(member.id) && reported.insert(member.id).inserted
+            {
+                let what = member.isStarted ? "\(member.name) (\(member.id))" : "\(member.id), never started"
+                problems.append("the cluster has a member that no host of the inventory is: \(what)")
+            }
+        }
+        return problems + disagreements(sorted)
+    }
+
+    private static func disagreements(_ sorted: [(key: String, value: MemberHealth)]) -> [String] {
+        var problems: [String] = []
+        let lists = Dictionary(grouping: sorted, by: { Set($0.value.list.members.map(\.id)) })
+        if lists.count > 1 {
+            let parts = lists.values.sorted { $0[0].key < $1[0].key }
+                .map { "\($0.map(\.key).joined(separator: ", ")): \($0[0].value.list.members.count) members" }
+            problems.append("the member lists differ: \(parts.joined(separator: "; "))")
+        }
+        // Members without a leader are unhealthy, which is said of each of them.
+        let leaders = Dictionary(grouping: sorted.filter { $0.value.status.leader != nil }) { $0.value.status.leader }
+        if leaders.count > 1 {
+            let parts = leaders.values.sorted { $0[0].key < $1[0].key }
+                .map { group in
+                    let leader = group[0].value.status.leader.map { group[0].value.list.name(of: $0) } ?? "none"
+                    return "\(group.map(\.key).joined(separator: ", ")) follow \(leader)"
+                }
+            problems.append("the members do not agree on a leader: \(parts.joined(separator: "; "))")
+        }
+        return problems
+    }
+}

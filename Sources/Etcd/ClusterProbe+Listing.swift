@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Remote
+
+/// The two stores of one member, read for a comparison key by key.
+package struct StoreListings: Sendable {
+    package var v2: KeyListing
+    package var v3: KeyListing
+    package var bytes: Int
+}
+
+extension ClusterProbe {
+    /// Both stores of one member, in one command; v3 as it was at a revision where one is given. They go into memory only, over the encrypted connection.
+    package static func listings(
+        _ node: EtcdNode,
+        at revision: Int64? = nil
+    ) async throws(EtcdProbeError) -> StoreListings {
+        var script = ProbeScript(node.settings)
+        script.ask("v2", v2Keys(node.settings))
+        script.ask("v3", node.settings.commandLine(.dump(revision: revision), seconds: 120))
+        let answer = try await script.run(on: node, label: "read both stores", timeout: .seconds(300))
+        let (v2, v3) = (try answer.body("v2"), try answer.body("v3"))
+        return StoreListings(
+            v2: try answer.decode("v2") { KeyListing(v2: $0) },
+            v3: try answer.decode("v3") { KeyListing(v3: $0) },
+            bytes: v2.count + v3.count
+        )
+    }
+
+    /// A member's own v2 keys, to name what differs.
+    package static func v2Listing(_ node: EtcdNode) async throws(EtcdProbeError) -> KeyListing {
+        var script = ProbeScript(node.settings)
+        script.ask("v2", v2Keys(node.settings))
+        let answer = try await script.run(on: node, label: "read the v2 keys", timeout: .seconds(150))
+        return try answer.decode("v2") { KeyListing(v2: $0) }
+    }
+
+    private static func v2Keys(_ settings: EtcdSettings) -> String {
+        ShellQuoting.line(
+            ["curl", "-q", "-f"] + settings.curlWords(seconds: 120)
+                + ["--speed-limit", "1", "--speed-time", "10", settings.baseURL + "/v2/keys/?recursive=true"]
+        )
+    }
+}

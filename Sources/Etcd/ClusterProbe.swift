@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// Asks the members of a cluster, each by itself on its own node and all at the same time.
+///
+/// A question is one remote command per member, read-only, with deadlines in every program it starts.
+package enum ClusterProbe {
+    /// Everything that preflight looks at.
+    package static func facts(_ nodes: [EtcdNode]) async -> [String: Result<MemberFacts, EtcdProbeError>] {
+        await each(nodes) { node throws(EtcdProbeError) in
+            var script = ProbeScript(node.settings)
+            script.ask(MemberFacts.requests)
+            script.ask("fingerprint", Fingerprint.script(node.settings))
+            script.ask("etcdctl", node.settings.commandLine(.version) + " 2>&1")
+            script.ask("migrate", node.settings.commandLine(.migrateHelp) + " >/dev/null 2>&1")
+            script.ask("node", NodeFacts.script(node.settings))
+            let answer = try await script.run(on: node, label: "look at etcd and its node", timeout: .seconds(180))
+            return try MemberFacts(answer, node: node)
+        }
+    }
+
+    /// Each member's id, leader and health.
+    package static func health(_ nodes: [EtcdNode]) async -> [String: Result<MemberHealth, EtcdProbeError>] {
+        await each(nodes) { node throws(EtcdProbeError) in
+            var script = ProbeScript(node.settings)
+            script.ask(MemberHealth.requests)
+            return try MemberHealth(try await script.run(on: node, label: "ask etcd for its health"))
+        }
+    }
+
+    /// Each member's own status, without anything that goes through raft: what `/health` costs is an entry in the log,
+    /// so that indexes are compared with this.
+    package static func statuses(_ nodes: [EtcdNode]) async -> [String: Result<EndpointStatus, EtcdProbeError>] {
+        await each(nodes) { node throws(EtcdProbeError) in
+            var script = ProbeScript(node.settings)
+            script.ask([.status])
+            let answer = try await script.run(on: node, label: "ask etcd for its status")
+            return try answer.decode("status") { EndpointStatus(json: $0) }
+        }
+    }
+
+    /// What a gate looks at.
+    ///
+    /// - Parameters:
+    ///   - fingerprints: whether to read the v2 keys, which needs the v2 API.
+    ///   - hashed: the members whose v3 store is to be hashed.
+    ///   - revision: the revision to hash at; each member's newest where `nil`.
+    package static func states(
+        _ nodes: [EtcdNode],
+        fingerprints: Bool,
+        hashed: Set<String>,
+        at revision: Int64? = nil
+    ) async -> [String: Result<MemberState, EtcdProbeError>] {
+        await each(nodes) { node throws(EtcdProbeError) in
+            var script = ProbeScript(node.settings)
+            script.ask([.status, .members, .count, .health])
+            if fingerprints { script.ask("fingerprint", Fingerprint.script(node.settings)) }
+            let isHashed = hashed.contains(node.name)
+            if isHashed {
+                script.ask("hashkv", node.settings.commandLine(.hashKV(revision: revision), seconds: 30) + " 2>&1")
+            }
+            let answer = try await script.run(on: node, label: "ask etcd what it holds", timeout: .seconds(200))
+            let count = try answer.part("count")
+            return MemberState(
+                health: try MemberHealth(answer),
+                count: count.isGood ? RangeCount(json: count.body) : nil,
+                fingerprint: fingerprints
+                    ? try Fingerprint(
+                        report: String(decoding: try answer.body("fingerprint"), as: UTF8.self),
+                        host: node.name
+                    ) : nil,
+                hash: isHashed ? try answer.decode("hashkv") { HashKV(json: $0, asked: revision) } : nil
+            )
+        }
+    }
+
+    /// The fingerprint of one member.
+    package static func fingerprint(_ node: EtcdNode) async throws(EtcdProbeError) -> Fingerprint {
+        var script = ProbeScript(node.settings)
+        script.ask("fingerprint", Fingerprint.script(node.settings))
+        let answer = try await script.run(on: node, label: "fingerprint the v2 keys", timeout: .seconds(150))
+        let report = String(decoding: try answer.body("fingerprint"), as: UTF8.self)
+        return try Fingerprint(report: report, host: node.name)
+    }
+
+    /// Runs one question on every member at once.
+    static func each<Value: Sendable>(
+        _ nodes: [EtcdNode],
+        _ ask: @escaping @Sendable (EtcdNode) async throws(EtcdProbeError) -> Value
+    ) async -> [String: Result<Value, EtcdProbeError>] {
+        await withTaskGroup(of: (String, Result<Value, EtcdProbeError>).self) { group in
+            for node in nodes {
+                group.addTask {
+                    do throws(EtcdProbeError) {
+                        return (node.name, .success(try await ask(node)))
+                    } catch {
+                        return (node.name, .failure(error))
+                    }
+                }
+            }
+            var answers: [String: Result<Value, EtcdProbeError>] = [:]
+            for await (name, answer) in group { answers[name] = answer }
+            return answers
+        }
+    }
+}

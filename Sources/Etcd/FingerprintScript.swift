@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Remote
+
+extension Fingerprint {
+    /// Reads the member's own v2 keys once and hashes them on the node; only digests, counts and a few names leave it,
+    /// and nothing is written to a file.
+    ///
+    /// Without `quorum=true` the answer is the member's own store, not the leader's.
+    ///
+    /// Why cutting JSON with patterns is right here: etcd writes it with Go's encoder, which escapes each quote and
+    /// each line break within a string. So a quote without a backslash before it is structure, `{"key":` begins a node and
+    /// `"value":`, `"expiration":` and `"modifiedIndex":` are members of one, whatever keys and values hold; and a line
+    /// break is none of the JSON's, so that the line with curl's exit code cannot be forged. A node's members come in
+    /// the fixed order of `NodeExtern`: key, value, dir, expiration, ttl, nodes, modifiedIndex, createdIndex. A
+    /// directory's children stand in records of their own, so that its TTL is in its own record, and a last child's
+    /// record ends with the indexes of its parents, of which the first pair is its own.
+    ///
+    /// The expiration is left out of what is hashed, because the remaining seconds count down.
+    static func script(_ settings: EtcdSettings) -> String {
+        let curl = ShellQuoting.line(
+            ["curl", "-q", "-i"] + settings.curlWords(seconds: 120)
+                + [
+                    // A member that hangs in the middle is noticed by its silence, a big store may take its time.
+                    "--speed-limit", "1", "--speed-time", "10",
+                    settings.baseURL + "/v2/keys/?recursive=true&sorted=true",
+                ]
+        )
+        return "{ \(curl) 2>&1; printf '\\ncurl %s\\n' \"$?\"; } | awk \(ShellQuoting.quote(program))"
+    }
+
+    /// Works with mawk, gawk and busybox; an awk that takes only one byte of `RS` says so.
+    private static let program = #"""
+        BEGIN {
+            RS = "[{]\"key\":"
+            permanent = "echo permanent $(sha256sum)"
+            temporary = "echo temporary $(sha256sum)"
+            printf "" | permanent
+        }
+        { last = $0 }
+        NR == 1 {
+            start = $0
+            if (index($0, "\"key\":")) { odd = "this awk cannot split records at a pattern"; exit }
+            next
+        }
+        index($0, "\"value\":") {
+            if (!match($0, /"modifiedIndex":[0-9]+,"createdIndex":[0-9]+/)) { odd = "a key without its indexes"; exit }
+            node = substr($0, 1, RSTART + RLENGTH - 1)
+            modified = substr($0, RSTART + 16, RLENGTH) + 0
+            if (modified > newest) newest = modified
+            if (match(node, /"expiration":"[^"]*",("ttl":-?[0-9]+,)?/)) {
+                print substr(node, 1, RSTART - 1) substr(node, RSTART + RLENGTH) | temporary
+                if (temporaries++ < 10) named[++names] = "temporary_name " name()
+            } else {
+                print node | permanent
+                permanents++
+                if (modified > newestPermanent) newestPermanent = modified
+            }
+            next
+        }
+        index($0, "\"dir\":true") {
+            directories++
+            if (match($0, /"dir":true,"expiration":/) && ttlDirectories++ < 10)
+                named[++names] = "ttl_directory_name " name()
+            if (!index($0, "\"nodes\":[") && emptyDirectories++ < 10)
+                named[++names] = "empty_directory_name " name()
+            next
+        }
+        { odd = "a node that is neither key nor directory"; exit }
+        function name() {
+            match($0, /^"([^"\\]|\\.)*"/)
+            return substr($0, RSTART, RLENGTH)
+        }
+        END {
+            close(permanent)
+            if (temporaries) close(temporary)
+            if (odd != "") print "odd " odd
+            lines = split(start, line, "\n")
+            for (i = 1; i <= lines; i++) {
+                sub(/\r$/, "", line[i])
+                if (line[i] ~ /^HTTP\//) refused = line[i] !~ / 200/
+                if (line[i] ~ /^(HTTP\/|X-|curl:|curl )/) print "head " line[i]
+                else if (refused && line[i] != "" && line[i] !~ /^[A-Za-z-]+: /) print "said " substr(line[i], 1, 200)
+            }
+            if (NR > 1) { lines = split(last, line, "\n"); print "head " line[lines - 1] }
+            printf "permanents %d\ntemporaries %d\n", permanents, temporaries
+            printf "newest %.0f\nnewest_permanent %.0f\n", newest, newestPermanent
+            printf "directories %d\nttl_directories %d\n", directories, ttlDirectories
+            printf "empty_directories %d\n", emptyDirectories
+            for (i = 1; i <= names; i++) print named[i]
+        }
+        """#
+}
