@@ -2,6 +2,7 @@
 
 /// How many columns of a terminal a text takes, and cutting and padding by columns.
 package enum DisplayWidth {
+    /// The columns that a text of one line takes.
     package static func of(_ text: String) -> Int {
         text.reduce(0) { $0 + width(of: $1) }
     }

@@ -4,11 +4,11 @@ import Engine
 
 extension EventRecord {
     /// What stands under `report` at the end of a run.
-    package enum Report: Codable, Equatable, Sendable {
+    enum Report: Codable, Equatable, Sendable {
         case halted(HaltRecord)
         case finished(SummaryRecord)
 
-        package init(from decoder: any Decoder) throws {
+        init(from decoder: any Decoder) throws {
             // Only a halt has a verdict.
             let keys = try decoder.container(keyedBy: HaltRecord.CodingKeys.self)
             self =
@@ -16,7 +16,7 @@ extension EventRecord {
                 ? .halted(try HaltRecord(from: decoder)) : .finished(try SummaryRecord(from: decoder))
         }
 
-        package func encode(to encoder: any Encoder) throws {
+        func encode(to encoder: any Encoder) throws {
             switch self {
             case .halted(let record): try record.encode(to: encoder)
             case .finished(let record): try record.encode(to: encoder)
@@ -25,29 +25,29 @@ extension EventRecord {
     }
 
     /// A ``HaltReport`` in JSON.
-    package struct HaltRecord: Codable, Equatable, Sendable {
-        package var verdict: String
-        package var reason: String
-        package var remedy: String?
-        package var host: String?
-        package var step: String?
-        package var members: [Member]
-        package var nextCommands: [NextCommand]
-        package var exitCode: Int32
+    struct HaltRecord: Codable, Equatable, Sendable {
+        var verdict: String
+        var reason: String
+        var remedy: String?
+        var host: String?
+        var step: String?
+        var members: [Member]
+        var nextCommands: [NextCommand]
+        var exitCode: Int32
 
-        package struct Member: Codable, Equatable, Sendable {
-            package var host: String
-            package var state: String
-            package var detail: String
+        struct Member: Codable, Equatable, Sendable {
+            var host: String
+            var state: String
+            var detail: String
 
             enum CodingKeys: String, CodingKey, CaseIterable {
                 case host, state, detail
             }
         }
 
-        package struct NextCommand: Codable, Equatable, Sendable {
-            package var command: String
-            package var purpose: String
+        struct NextCommand: Codable, Equatable, Sendable {
+            var command: String
+            var purpose: String
 
             enum CodingKeys: String, CodingKey, CaseIterable {
                 case command, purpose
@@ -60,7 +60,7 @@ extension EventRecord {
             case exitCode = "exit_code"
         }
 
-        package init(_ report: HaltReport) {
+        init(_ report: HaltReport) {
             verdict = report.verdict
             reason = report.reason
             remedy = report.remedy
@@ -73,19 +73,19 @@ extension EventRecord {
     }
 
     /// A ``RunSummary`` in JSON.
-    package struct SummaryRecord: Codable, Equatable, Sendable {
-        package var playbook: String
-        package var members: [Member]
-        package var elapsedSeconds: Double
-        package var proofs: [String]
+    struct SummaryRecord: Codable, Equatable, Sendable {
+        var playbook: String
+        var members: [Member]
+        var elapsedSeconds: Double
+        var proofs: [String]
 
-        package struct Member: Codable, Equatable, Sendable {
-            package var host: String
-            package var keys: Int?
-            package var revision: Int?
-            package var hash: String?
-            package var unavailableSeconds: Double?
-            package var backupPath: String?
+        struct Member: Codable, Equatable, Sendable {
+            var host: String
+            var keys: Int?
+            var revision: Int?
+            var hash: String?
+            var unavailableSeconds: Double?
+            var backupPath: String?
 
             enum CodingKeys: String, CodingKey, CaseIterable {
                 case host, keys, revision, hash
@@ -99,7 +99,7 @@ extension EventRecord {
             case elapsedSeconds = "elapsed_seconds"
         }
 
-        package init(_ summary: RunSummary) {
+        init(_ summary: RunSummary) {
             playbook = summary.playbook
             members = summary.members.map { member in
                 Member(

@@ -9,37 +9,37 @@ import Rollout
 /// The contract is docs/reference/events.md.
 /// Keys without a value are left out, so that a reader tests for a key. Keys may be added; none changes its meaning.
 package struct EventRecord: Codable, Equatable, Sendable {
-    package var event: Name
-    package var at: String
-    package var run: String
+    var event: Name
+    var at: String
+    var run: String
 
     // Of the run.
-    package var playbook: String?
-    package var inventory: String?
-    package var hosts: [String]?
-    package var stepCount: Int?
-    package var stepsDone: Int?
-    package var resumed: Bool?
+    var playbook: String?
+    var inventory: String?
+    var hosts: [String]?
+    var stepCount: Int?
+    var stepsDone: Int?
+    var resumed: Bool?
 
     // Of a stage or a step.
-    package var phase: Phase?
-    package var host: String?
-    package var title: String?
-    package var step: String?
-    package var name: String?
-    package var action: String?
-    package var effect: String?
-    package var availability: String?
-    package var attempt: Int?
+    var phase: Phase?
+    var host: String?
+    var title: String?
+    var step: String?
+    var name: String?
+    var action: String?
+    var effect: String?
+    var availability: String?
+    var attempt: Int?
 
     // Of what happened.
-    package var level: String?
-    package var status: StepReport.Status?
-    package var message: String?
-    package var remedy: String?
-    package var values: [String: String]?
-    package var elapsedSeconds: Double?
-    package var report: Report?
+    var level: String?
+    var status: StepReport.Status?
+    var message: String?
+    var remedy: String?
+    var values: [String: String]?
+    var elapsedSeconds: Double?
+    var report: Report?
 
     /// What the key `event` says.
     package enum Name: String, Codable, Sendable, CaseIterable {
@@ -65,6 +65,7 @@ package struct EventRecord: Codable, Equatable, Sendable {
         case elapsedSeconds = "elapsed_seconds"
     }
 
+    /// What an event holds, under the names of the contract.
     package init(_ event: RunEvent) {
         self.event = Name(event.kind)
         at = ReportTime.stamp(event.at)
@@ -135,6 +136,7 @@ package struct EventRecord: Codable, Equatable, Sendable {
 }
 
 extension EventRecord.Name {
+    /// The name of an event.
     package init(_ kind: RunEvent.Kind) {
         self =
             switch kind {

@@ -14,9 +14,12 @@ package struct ReportStyle: Sendable, Equatable {
         case strong
     }
 
+    /// Whether roles have colours at all.
     package var isColored: Bool
 
+    /// Text without colours.
     package static let plain = ReportStyle(isColored: false)
+    /// Text in the colours of its roles.
     package static let colored = ReportStyle(isColored: true)
 
     package init(isColored: Bool) {

@@ -11,6 +11,8 @@ import Testing
 import Glibc
 #elseif canImport(Musl)
 import Musl
+#elseif canImport(Darwin)
+import Darwin
 #endif
 
 struct CommandTests {
@@ -97,10 +99,15 @@ struct CommandTests {
         }
     }
 
-    @Test func `standard input is empty`() async throws {
+    @Test func `standard input is empty, whatever the shell's own is`() async throws {
         try await GenericActionBench.with { bench in
-            let evidence = try await command("cat").perform(bench.context())
-            #expect(evidence.values["stdout_bytes"] == "0")
+            try bench.write("the rest of pawl's script", to: "input")
+            let prelude = "exec <\"\(bench.path("input"))\"\n"
+            let user = String(cString: getpwuid(getuid()).pointee.pw_name)
+            for more in [[:], ["as": Value.string(user)]] {
+                let evidence = try await command("cat", more).perform(bench.context(prelude: prelude))
+                #expect(evidence.values["stdout_bytes"] == "0")
+            }
         }
     }
 
@@ -123,9 +130,9 @@ struct CommandTests {
         try await GenericActionBench.with { bench in
             let line = "echo $$ > \"\(bench.path("pid"))\"; sleep 300; true"
             let failure = try await thrown(
-                try await command(line).perform(bench.context(timeout: .seconds(1)))
+                try await command(line).perform(bench.context(timeout: .seconds(3)))
             )
-            #expect(failure?.message == "`\(line)` did not end within 1s and was ended")
+            #expect(failure?.message == "`\(line)` did not end within 2s and was ended")
             #expect(failure?.isInDoubt == true)
             let pid = try String(contentsOfFile: bench.path("pid"), encoding: .utf8)
                 .trimmingCharacters(in: .whitespacesAndNewlines)

@@ -10,6 +10,8 @@ import Testing
 import Glibc
 #elseif canImport(Musl)
 import Musl
+#elseif canImport(Darwin)
+import Darwin
 #endif
 
 struct WaitForTests {
@@ -60,11 +62,11 @@ struct WaitForTests {
         try await GenericActionBench.with { bench in
             let line = "echo first >> /dev/null; echo still no; echo why >&2; exit 4"
             let failure = try await thrown(
-                try await action(["run": .string(line), "within": .int(1), "every": .int(5)]).perform(bench.context())
+                try await action(["run": .string(line), "within": .int(2), "every": .int(5)]).perform(bench.context())
             )
             #expect(
                 failure?.message == """
-                    waited 1s in vain until `\(line)` ends with exit code 0 (1 look, the last with exit code 4)
+                    waited 2s in vain until `\(line)` ends with exit code 0 (1 look, the last with exit code 4)
                     last output:
                       still no
                       why
@@ -81,7 +83,7 @@ struct WaitForTests {
                 "echo x >> \"\(bench.path("f"))\"; n=$(wc -l < \"\(bench.path("f"))\"); "
                 + "[ $n -gt 2 ] && echo later || echo early; false"
             let failure = try await thrown(
-                try await action(["run": .string(line), "within": .int(1), "every": .double(0.1)])
+                try await action(["run": .string(line), "within": .int(2), "every": .double(0.1)])
                     .perform(bench.context())
             )
             #expect(failure?.message.hasSuffix("last output:\n  later") == true)
@@ -91,9 +93,9 @@ struct WaitForTests {
     @Test func `a line that hangs is given up as well`() async throws {
         try await GenericActionBench.with { bench in
             let failure = try await thrown(
-                try await action(["run": .string("sleep 300"), "within": .int(1)]).perform(bench.context())
+                try await action(["run": .string("sleep 300"), "within": .int(2)]).perform(bench.context())
             )
-            #expect(failure?.message == "waited 1s in vain until `sleep 300` ends with exit code 0 (0 looks)")
+            #expect(failure?.message == "waited 2s in vain until `sleep 300` ends with exit code 0 (0 looks)")
         }
     }
 
@@ -101,9 +103,9 @@ struct WaitForTests {
         try await GenericActionBench.with { bench in
             let failure = try await thrown(
                 try await action(["run": .string("false"), "within": .int(600), "every": .int(1)])
-                    .perform(bench.context(timeout: .seconds(3)))
+                    .perform(bench.context(timeout: .seconds(4)))
             )
-            #expect(failure?.message.hasPrefix("waited 1s in vain") == true)
+            #expect(failure?.message.hasPrefix("waited 2s in vain") == true)
         }
     }
 
@@ -117,9 +119,9 @@ struct WaitForTests {
             #expect(evidence.summary == "\(path) is there: seen at look 1")
             let missing = bench.path("missing")
             let failure = try await thrown(
-                try await action(["path": .string(missing), "within": .int(1)]).perform(bench.context())
+                try await action(["path": .string(missing), "within": .int(2)]).perform(bench.context())
             )
-            #expect(failure?.message.hasPrefix("waited 1s in vain until \(missing) is there (") == true)
+            #expect(failure?.message.hasPrefix("waited 2s in vain until \(missing) is there (") == true)
         }
     }
 
@@ -137,10 +139,10 @@ struct WaitForTests {
             #expect(name.values["looks"] == "1")
             // Port 1 (tcpmux) is not used by anything.
             let failure = try await thrown(
-                try await action(["port": .int(1), "within": .int(1), "every": .int(5)])
+                try await action(["port": .int(1), "within": .int(2), "every": .int(5)])
                     .perform(bench.context(prelude: prelude))
             )
-            #expect(failure?.message.hasPrefix("waited 1s in vain until port 1 of 127.0.0.1 is open (1 look") == true)
+            #expect(failure?.message.hasPrefix("waited 2s in vain until port 1 of 127.0.0.1 is open (1 look") == true)
         }
     }
 
@@ -148,7 +150,7 @@ struct WaitForTests {
         try await GenericActionBench.with { bench in
             let prelude = try bench.onlyPrograms(["sh", "timeout", "sleep"])
             let failure = try await thrown(
-                try await action(["port": .int(1), "within": .int(1)]).perform(bench.context(prelude: prelude))
+                try await action(["port": .int(1), "within": .int(2)]).perform(bench.context(prelude: prelude))
             )
             #expect(
                 failure?.message == "cannot look at ports: the node has neither bash nor nc nor a curl with telnet"

@@ -2,9 +2,10 @@
 
 import Engine
 import Foundation
-import Reports
 import Rollout
 import Testing
+
+@testable import Reports
 
 struct JSONLinesTests {
     /// One event of each kind with all that it can hold; docs/reference/events.md shows the line of each.

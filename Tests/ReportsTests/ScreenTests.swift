@@ -4,6 +4,14 @@ import Engine
 import Reports
 import Testing
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
 struct ScreenTests {
     @Test func `a halt on a narrow terminal keeps its commands whole`() {
         #expect(
@@ -100,6 +108,20 @@ struct ScreenTests {
         let traits = TerminalTraits(isTerminal: isTerminal, environment: environment)
         #expect(traits.allowsLiveView == isLive)
         #expect(traits.style.isColored == isColored)
+    }
+
+    @Test func `a terminal is asked for its size each time`() throws {
+        let terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY)
+        try #require(terminal >= 0)
+        defer { close(terminal) }
+        for (columns, rows) in [(132, 43), (40, 10)] {
+            var size = winsize(ws_row: UInt16(rows), ws_col: UInt16(columns), ws_xpixel: 0, ws_ypixel: 0)
+            try #require(ioctl(terminal, UInt(TIOCSWINSZ), &size) == 0)
+            #expect(TerminalSize.of(descriptor: terminal) == TerminalSize(columns: columns, rows: rows))
+        }
+        var none = winsize()
+        try #require(ioctl(terminal, UInt(TIOCSWINSZ), &none) == 0)
+        #expect(TerminalSize.of(descriptor: terminal) == nil)
     }
 
     @Test func `what is no terminal has no size`() {
