@@ -8,8 +8,10 @@ package enum NearNames {
         let most = max(1, wanted.count / 3)
         let near = Set(names).compactMap { name -> (name: String, distance: Int)? in
             let distance = distance(wanted, Array(name.lowercased().unicodeScalars))
-            let isPart = wanted.count >= 3 && name.lowercased().hasPrefix(word.lowercased())
-            return distance <= most || isPart ? (name, distance) : nil
+            let shared = zip(wanted, name.lowercased().unicodeScalars).prefix { $0 == $1 }.count
+            let isPart = shared >= 3 && shared == wanted.count
+            let hasSameStem = shared >= max(4, wanted.count * 2 / 3)
+            return distance <= most || isPart || hasSameStem ? (name, distance) : nil
         }
         return near.sorted { ($0.distance, $0.name) < ($1.distance, $1.name) }.prefix(3).map(\.name)
     }

@@ -56,8 +56,10 @@ package struct ConnectionSettings: Hashable, Sendable {
 
     /// Reads the settings from a host's variables.
     ///
-    /// - Parameter resolve: Puts values in the place of the templates of a text. It is asked for texts that hold `{{`
-    ///   only, and what it leaves unresolved is an error.
+    /// - Parameters:
+    ///   - host: The host with its merged variables.
+    ///   - resolve: Puts values in the place of the templates of a text. It is asked for texts that hold `{{` only, and
+    ///     what it leaves unresolved is an error.
     /// - Throws: ``DiagnosticsError`` with everything that is wrong, at the places where the variables were set.
     package init(
         host: InventoryHost,

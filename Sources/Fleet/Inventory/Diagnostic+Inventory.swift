@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Diagnostic {
-    /// A host that one group lists twice; the second entry would silently override or repeat the first.
-    static func listedTwice(host: String, group: String, first: SourceLocation, second: SourceLocation) -> Diagnostic {
-        Diagnostic(
-            at: second,
-            "the host \(host) is listed twice in the group \(group), first at \(first)",
-            remedy: "remove one of the two"
-        )
+    /// The file as a whole.
+    static func of(file: String, _ summary: String, remedy: String?) -> Diagnostic {
+        Diagnostic(at: SourceLocation(file: file, line: 1, column: 1), summary, remedy: remedy)
     }
 
     /// A group under itself.

@@ -12,7 +12,10 @@ struct HostEntry {
         var address = HostAddress.parse(text) ?? HostAddress(host: text)
         if address.port == nil, !HostAddress.isIPv6(address.host), let colon = Self.portColon(in: address.host) {
             let port = address.host[address.host.index(after: colon)...]
-            guard !port.isEmpty, port.utf8.allSatisfy(YAMLScalar.isDigit) else {
+            guard !port.isEmpty else {
+                throw refused("`\(text)` ends in a colon", "remove the colon, or give the port after it")
+            }
+            guard port.utf8.allSatisfy(YAMLScalar.isDigit) else {
                 throw refused(
                     "`\(port)` after the colon in `\(text)` is not a port",
                     "give a whole number from 1 to 65535, or put an IPv6 address in brackets"

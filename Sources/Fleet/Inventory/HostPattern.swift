@@ -44,7 +44,10 @@ struct HostPattern: Equatable {
     }
 
     /// The parts of a pattern; commas separate them, and colons where the whole is no address.
-    static func split(_ pattern: String) -> [HostPattern] {
+    ///
+    /// - Throws: ``Invalid`` for brackets that do not match and for a sign alone. Ansible leaves such characters out, so
+    ///   that `~[` would mean every host.
+    static func split(_ pattern: String) throws(Invalid) -> [HostPattern] {
         let parts: [String]
         if pattern.contains(",") {
             parts = pattern.split(separator: ",").map(String.init)
@@ -53,7 +56,15 @@ struct HostPattern: Equatable {
         } else {
             parts = pattern.matches(of: /(?:[^\s:\[\]]|\[[^\]]*\])+/).map { String($0.0) }
         }
-        return parts.map { INILine.trimmed($0[...]) }.filter { !$0.isEmpty }.map(HostPattern.init)
+        let result = parts.map { INILine.trimmed($0[...]) }.filter { !$0.isEmpty }.map(HostPattern.init)
+        func brackets(_ text: String) -> Int { text.filter { $0 == "[" || $0 == "]" }.count }
+        guard brackets(pattern) == parts.map(brackets).reduce(0, +) else {
+            throw Invalid(summary: "the brackets of the host pattern `\(pattern)` do not match")
+        }
+        if let part = result.first(where: { $0.expression.isEmpty || $0.expression == "~" }) {
+            throw Invalid(summary: "`\(part.text)` in the host pattern `\(pattern)` names nothing")
+        }
+        return result
     }
 
     var isRegex: Bool { expression.hasPrefix("~") }
@@ -62,15 +73,17 @@ struct HostPattern: Equatable {
     var reachesHosts: Bool { isRegex || expression.contains { ".?*[".contains($0) } }
 
     /// The names that the expression matches.
-    func matches(among names: [String]) throws(InvalidRegex) -> [String] {
+    func matches(among names: [String]) throws(Invalid) -> [String] {
         guard isRegex else { return names.filter { Glob.matches(expression, $0) } }
         do {
             let regex = try Regex(String(expression.dropFirst()))
-            return names.filter { (try? regex.prefixMatch(in: $0)) != nil && $0.prefixMatch(of: regex) != nil }
+            return names.filter { $0.prefixMatch(of: regex) != nil }
         } catch {
-            throw InvalidRegex()
+            throw Invalid(summary: "`\(expression.dropFirst())` is not a regular expression")
         }
     }
 
-    struct InvalidRegex: Error {}
+    struct Invalid: Error {
+        var summary: String
+    }
 }

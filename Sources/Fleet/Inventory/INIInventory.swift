@@ -24,7 +24,7 @@ struct INIInventory {
     private var pending: [String: Pending] = [:]
     private var pendingOrder: [String] = []
     /// Where each host stands in the sections of a group, so that a repetition names both places.
-    private var places: [String: [String: SourceLocation]] = [:]
+    private var places = HostPlaces()
 
     /// - Returns: the problems found.
     static func read(_ text: String, file: String, into tree: InventoryTree) -> [Diagnostic] {
@@ -174,8 +174,8 @@ struct INIInventory {
             problems += error.diagnostics
             return
         }
+        if let repetition = places.note(entry.names, in: group.name, at: location) { problems.append(repetition) }
         for name in entry.names {
-            noteHost(name, in: group, at: location)
             tree.addHost(name, to: group, port: entry.port, at: location)
         }
         for word in words.dropFirst() {
@@ -195,14 +195,6 @@ struct INIInventory {
                 problems.append(problem)
             }
             for name in entry.names { tree.setVariable(String(word.text[..<equals]), to: variable, of: name) }
-        }
-    }
-
-    private mutating func noteHost(_ name: String, in group: InventoryTree.Group, at location: SourceLocation) {
-        if let first = places[group.name]?[name] {
-            problems.append(.listedTwice(host: name, group: group.name, first: first, second: location))
-        } else {
-            places[group.name, default: [:]][name] = location
         }
     }
 

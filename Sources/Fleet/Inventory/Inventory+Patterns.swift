@@ -9,10 +9,13 @@ extension Inventory {
     /// A part that names nothing is an error, where Ansible goes on without it: a slip in `!n3` must not let the run
     /// reach n3.
     ///
-    /// - Parameter limit: a second pattern that the hosts must match too (`--limit`); `@file` reads patterns from lines.
+    /// - Parameters:
+    ///   - pattern: Which hosts.
+    ///   - limit: A second pattern that the hosts must match too (`--limit`); `@file` reads patterns from lines.
+    /// - Returns: at least one host.
     /// - Throws: ``DiagnosticsError`` that names each part that matches nothing, with near names.
     package func hosts(matching pattern: String, limit: String? = nil) throws(DiagnosticsError) -> [InventoryHost] {
-        let selected = try names(matching: HostPattern.split(pattern), of: pattern)
+        let selected = try names(matching: Self.parts(of: pattern), of: pattern)
         guard let limit else { return selected.compactMap(host) }
         let allowed = Set(try names(matching: try Self.limitParts(limit), of: limit))
         let result = selected.filter(allowed.contains)
@@ -29,9 +32,17 @@ extension Inventory {
         DiagnosticsError([Diagnostic(at: nil, summary, remedy: remedy)])
     }
 
+    private static func parts(of pattern: String) throws(DiagnosticsError) -> [HostPattern] {
+        do {
+            return try HostPattern.split(pattern)
+        } catch {
+            throw refused(error.summary, "correct the host pattern")
+        }
+    }
+
     private static func limitParts(_ limit: String) throws(DiagnosticsError) -> [HostPattern] {
         var result: [HostPattern] = []
-        for part in HostPattern.split(limit) {
+        for part in try parts(of: limit) {
             guard part.text.hasPrefix("@") else {
                 result.append(part)
                 continue
@@ -49,13 +60,16 @@ extension Inventory {
         }
         var problems: [Diagnostic] = []
         var result: [String] = parts.contains { $0.role == .including } ? [] : hostNames(inGroup: "all")
+        var seen: Set<String> = []
         for part in parts.sorted(by: { $0.role.rawValue < $1.role.rawValue }) {
             do {
                 let matched = try names(matching: part)
                 switch part.role {
-                case .including: result += matched.filter { !result.contains($0) }
-                case .intersecting: result.removeAll { !matched.contains($0) }
-                case .excluding: result.removeAll { matched.contains($0) }
+                case .including: result += matched.filter { seen.insert($0).inserted }
+                case .intersecting: result = result.filter(Set(matched).contains)
+                case .excluding:
+                    let excluded = Set(matched)
+                    result.removeAll(where: excluded.contains)
                 }
             } catch {
                 problems += error.diagnostics

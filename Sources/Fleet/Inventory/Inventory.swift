@@ -18,6 +18,7 @@ package struct Inventory: Sendable {
     private let hostIndex: [String: Int]
     private let groupIndex: [String: Int]
     private let groupsOfHosts: [String: [String]]
+    private let membersOfGroups: [String: [String]]
 
     /// Reads and merges sources in the order given; later ones override.
     ///
@@ -42,6 +43,21 @@ package struct Inventory: Sendable {
         self.declaredHosts = declaredHosts
         hostIndex = Dictionary(hosts.enumerated().map { ($1.name, $0) }) { first, _ in first }
         groupIndex = Dictionary(groups.enumerated().map { ($1.name, $0) }) { first, _ in first }
+        let groupsByName = Dictionary(groups.map { ($0.name, $0) }) { first, _ in first }
+        membersOfGroups = groupsByName.mapValues { Self.members(of: $0, among: groupsByName) }
+    }
+
+    private static func members(of group: InventoryGroup, among groupsByName: [String: InventoryGroup]) -> [String] {
+        var result: [String] = []
+        var seenHosts: Set<String> = []
+        var seenGroups: Set<String> = []
+        var level = [group]
+        while !level.isEmpty {
+            level = level.filter { seenGroups.insert($0.name).inserted }
+            for host in level.flatMap(\.hosts) where seenHosts.insert(host).inserted { result.append(host) }
+            level = level.flatMap(\.children).compactMap { groupsByName[$0] }
+        }
+        return result
     }
 
     func with(warnings: [Diagnostic]) -> Inventory {
@@ -62,16 +78,7 @@ package struct Inventory: Sendable {
 
     /// The names of the hosts in a group and in all groups under it, level by level.
     package func hostNames(inGroup name: String) -> [String] {
-        var result: [String] = []
-        var seenHosts: Set<String> = []
-        var seenGroups: Set<String> = []
-        var level = [name]
-        while !level.isEmpty {
-            let groups = level.filter { seenGroups.insert($0).inserted }.compactMap(group)
-            for host in groups.flatMap(\.hosts) where seenHosts.insert(host).inserted { result.append(host) }
-            level = groups.flatMap(\.children)
-        }
-        return result
+        membersOfGroups[name] ?? []
     }
 
     /// The names of the groups that a host is in, directly or through others, sorted, without `all`.
@@ -85,23 +92,20 @@ package struct Inventory: Sendable {
     package func magicVariables(of host: InventoryHost) -> [String: Value] {
         let isAddress = HostAddress.isIPv4(host.name) || HostAddress.isIPv6(host.name)
         let short = isAddress ? host.name : host.name.split(separator: ".").first.map(String.init) ?? host.name
-        let members = groups.map { ($0.name, Value.list(hostNames(inGroup: $0.name).map(Value.string))) }
         return [
             "inventory_hostname": .string(host.name),
             "inventory_hostname_short": .string(short),
             "group_names": .list(groupNames(of: host.name).map(Value.string)),
-            "groups": .map(Dictionary(members) { first, _ in first }),
+            "groups": .map(membersOfGroups.mapValues { .list($0.map(Value.string)) }),
         ]
     }
 
-    /// Everything that the inventory means, in one line that is the same whatever form, order of keys, comments and
-    /// places the files have. A plan's digest is taken over it.
+    /// Everything that the inventory means, in one line.
+    ///
+    /// It is the same whatever form, order of keys, comments and places the files have. A plan's digest is taken over it.
     package func canonicalText() -> String {
         let hostList = hosts.map { Value.map(["name": .string($0.name), "variables": .map($0.variables)]) }
-        let groupMap = groups.map { group in
-            let members = hostNames(inGroup: group.name)
-            return (group.name, Value.list(members.map(Value.string)))
-        }
-        return Value.map(["hosts": .list(hostList), "groups": .map(Dictionary(groupMap) { first, _ in first })]).json()
+        let members = membersOfGroups.mapValues { Value.list($0.map(Value.string)) }
+        return Value.map(["hosts": .list(hostList), "groups": .map(members)]).json()
     }
 }

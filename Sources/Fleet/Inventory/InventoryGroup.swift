@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A group of the inventory. What it holds through its children is asked of ``Inventory``.
+/// A group of the inventory.
+///
+/// What it holds through its children is asked of ``Inventory``.
 package struct InventoryGroup: Hashable, Sendable {
     package var name: String
     /// Its own hosts, in the order in which they are listed.

@@ -3,7 +3,9 @@
 /// A host of the inventory with the variables that its groups and its own entry give it.
 package struct InventoryHost: Hashable, Sendable {
     package var name: String
-    /// Merged in Ansible's order of precedence. Templates in them are not resolved.
+    /// Merged in Ansible's order of precedence.
+    ///
+    /// Templates in them are not resolved.
     package var variables: [String: Value]
     /// Where the host is first named.
     package var location: SourceLocation

@@ -7,7 +7,10 @@ package struct InventoryListing: Sendable {
     private let inventory: Inventory
     private let visible: Set<String>
 
-    /// - Parameter limit: a host pattern; hosts outside of it are left out of ``list()``.
+    /// - Parameters:
+    ///   - inventory: What is listed.
+    ///   - limit: A host pattern; hosts outside of it are left out of ``list()``.
+    /// - Throws: ``DiagnosticsError`` for a limit that names no host.
     package init(_ inventory: Inventory, limit: String? = nil) throws(DiagnosticsError) {
         self.inventory = inventory
         visible = Set(
@@ -82,7 +85,11 @@ package struct InventoryListing: Sendable {
 
     /// The tree of `ansible-inventory --graph [GROUP]`, without the newline at its end.
     ///
-    /// - Parameter showingVariables: `--vars`, the variables of each host and group below it.
+    /// - Parameters:
+    ///   - start: The group at its root.
+    ///   - showingVariables: `--vars`, the variables of each host and group below it.
+    /// - Returns: the lines of the tree.
+    /// - Throws: ``DiagnosticsError`` for a group that does not exist.
     package func graph(
         from start: String = "all",
         showingVariables: Bool = false

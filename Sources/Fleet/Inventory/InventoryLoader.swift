@@ -18,11 +18,22 @@ struct InventoryLoader {
         let inventory = InventoryAssembly(tree: loader.tree, sources: paths).inventory(with: &files)
         loader.problems += files.problems
         if loader.tree.hosts.isEmpty, !loader.hasErrors { loader.reportEmpty(paths) }
-        guard !loader.hasErrors else { throw DiagnosticsError(loader.problems) }
-        return inventory.with(warnings: loader.problems)
+        let problems = loader.problemsInOrder
+        guard !loader.hasErrors else { throw DiagnosticsError(problems) }
+        return inventory.with(warnings: problems)
     }
 
     private var hasErrors: Bool { problems.contains { $0.severity == .error } }
+
+    /// File by file in the order in which they were met, within a file from its top to its end.
+    private var problemsInOrder: [Diagnostic] {
+        var ranks: [String: Int] = [:]
+        for file in problems.map({ $0.location?.file ?? "" }) where ranks[file] == nil { ranks[file] = ranks.count }
+        func rank(_ problem: Diagnostic) -> (Int, Int, Int) {
+            (ranks[problem.location?.file ?? ""] ?? 0, problem.location?.line ?? 0, problem.location?.column ?? 0)
+        }
+        return problems.sorted { rank($0) < rank($1) }
+    }
 
     private mutating func read(_ source: InventorySource) {
         do throws(DiagnosticsError) {
@@ -71,7 +82,7 @@ struct InventoryLoader {
         let folder = SourceFile.expanded(path)
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
             problems.append(
-                Diagnostic(at: nil, "\(path): the directory cannot be read", remedy: "check its permissions")
+                .of(file: path, "the directory cannot be read", remedy: "check its permissions")
             )
             return
         }
@@ -100,7 +111,7 @@ struct InventoryLoader {
         let (root, yamlProblems) = YAMLReader.read(text, file: source.path)
         if let pairs = root?.pairs, !pairs.isEmpty {
             try refusePlugin(pairs, source)
-            problems += yamlProblems + YAMLInventory.read(pairs, into: tree)
+            problems += yamlProblems + YAMLInventory.read(pairs, known: yamlProblems, into: tree)
         } else if mayBeINI(text, source) {
             // Ansible tries INI where YAML gave no mapping; only the problems of the form that was meant are told.
             try readINI(text, source)

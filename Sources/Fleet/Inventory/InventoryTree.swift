@@ -14,6 +14,7 @@ final class InventoryTree {
         var priority = 1
         var variables: [String: Located] = [:]
         fileprivate(set) var hosts: [Host] = []
+        fileprivate var hostNames: Set<String> = []
         fileprivate(set) var children: [Group] = []
         fileprivate(set) var parents: [Group] = []
 
@@ -83,7 +84,7 @@ final class InventoryTree {
     }
 
     private func add(_ host: Host, to group: Group) {
-        guard !group.hosts.contains(where: { $0 === host }) else { return }
+        guard group.hostNames.insert(host.name).inserted else { return }
         group.hosts.append(host)
         for ancestor in ancestors(of: group) + [group] where !host.groups.contains(where: { $0 === ancestor }) {
             host.groups.append(ancestor)
@@ -191,6 +192,7 @@ final class InventoryTree {
 
     private func remove(_ host: Host, from group: Group) {
         group.hosts.removeAll { $0 === host }
+        group.hostNames.remove(host.name)
         host.groups.removeAll { $0 === group }
         for ancestor in ancestors(of: group) where ancestor.name != "all" {
             let isStillAbove = host.groups.contains { other in ancestors(of: other).contains { $0 === ancestor } }

@@ -13,14 +13,14 @@ struct SourceFile {
         let expanded = Self.expanded(path)
         guard FileManager.default.fileExists(atPath: expanded) else {
             throw DiagnosticsError([
-                Diagnostic(at: nil, "\(path): there is no such file", remedy: Self.nearFiles(of: expanded))
+                .of(file: path, "there is no such file", remedy: Self.nearFiles(of: expanded))
             ])
         }
         do {
             bytes = try Data(contentsOf: URL(fileURLWithPath: expanded))
         } catch {
             throw DiagnosticsError([
-                Diagnostic(at: nil, "\(path): the file cannot be read", remedy: "check its permissions and its owner")
+                .of(file: path, "the file cannot be read", remedy: "check its permissions and its owner")
             ])
         }
     }
@@ -37,6 +37,8 @@ struct SourceFile {
     ///
     /// - Parameter ignoringComments: whether lines that begin with `#` or `;` may hold other bytes, as Ansible allows
     ///   in INI files.
+    /// - Returns: the text, with such lines emptied.
+    /// - Throws: ``DiagnosticsError`` with each line that is not UTF-8.
     func text(ignoringComments: Bool) throws(DiagnosticsError) -> String {
         if let text = String(validating: bytes, as: UTF8.self) { return text }
         var problems: [Diagnostic] = []

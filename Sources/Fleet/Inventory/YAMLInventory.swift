@@ -9,11 +9,19 @@ struct YAMLInventory {
     private let tree: InventoryTree
     private var problems: [Diagnostic] = []
     /// Where each host stands in each group of this file.
-    private var places: [String: [String: SourceLocation]] = [:]
+    private var places = HostPlaces()
+    private var knownPlaces: Set<SourceLocation> = []
 
-    /// - Returns: the problems found.
-    static func read(_ groups: [YAMLNode.Pair], into tree: InventoryTree) -> [Diagnostic] {
+    /// Reads the groups of a document.
+    ///
+    /// - Parameters:
+    ///   - groups: The entries at the top of the document.
+    ///   - known: What is known to be wrong with the document; a key reported there is not reported again as a host.
+    ///   - tree: What the groups are added to.
+    /// - Returns: the further problems found.
+    static func read(_ groups: [YAMLNode.Pair], known: [Diagnostic], into tree: InventoryTree) -> [Diagnostic] {
         var reader = YAMLInventory(tree: tree)
+        reader.knownPlaces = Set(known.compactMap(\.location))
         for pair in groups { reader.readGroup(pair, isTopLevel: true) }
         return reader.problems
     }
@@ -52,14 +60,15 @@ struct YAMLInventory {
 
     private func unknownKey(_ section: YAMLNode.Pair, in group: InventoryTree.Group) -> Diagnostic {
         let key = section.key.keyText
-        let question =
-            NearNames.question(key, among: Self.keys)
-            ?? (section.value.pairs != nil || section.value.isNull ? "put a group under `children:`" : nil)
+        let rule = "a group holds hosts, children and vars"
+        let mayBeGroup = section.value.pairs != nil || section.value.isNull
+        let remedy =
+            NearNames.question(key, among: Self.keys).map { "\($0) \(rule)" }
+            ?? (mayBeGroup ? "put a group under `children:`; \(rule)" : "\(rule); put variables under `vars:`")
         return Diagnostic(
             at: section.key.location,
             "the group \(group.name) has the unknown key `\(key)`",
-            remedy: question.map { "\($0) a group holds hosts, children and vars" }
-                ?? "a group holds hosts, children and vars; variables go under `vars:`"
+            remedy: remedy
         )
     }
 
@@ -117,8 +126,9 @@ struct YAMLInventory {
                 problems += error.diagnostics
                 continue
             }
+            let repetition = places.note(entry.names, in: group.name, at: pair.key.location)
+            if let repetition, !knownPlaces.contains(pair.key.location) { problems.append(repetition) }
             for name in entry.names {
-                noteHost(name, in: group, at: pair.key.location)
                 tree.addHost(name, to: group, port: entry.port, at: pair.key.location)
             }
             guard pair.value.isNull || pair.value.pairs != nil else {
@@ -132,14 +142,6 @@ struct YAMLInventory {
                 continue
             }
             setVariables(pair.value.pairs ?? [], of: entry.names)
-        }
-    }
-
-    private mutating func noteHost(_ name: String, in group: InventoryTree.Group, at location: SourceLocation) {
-        if let first = places[group.name]?[name] {
-            problems.append(.listedTwice(host: name, group: group.name, first: first, second: location))
-        } else {
-            places[group.name, default: [:]][name] = location
         }
     }
 

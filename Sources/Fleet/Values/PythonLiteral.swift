@@ -131,7 +131,9 @@ struct PythonLiteral {
         }
     }
 
-    /// A mapping or a set. A set becomes a list, as in Ansible; Python orders small numbers in it.
+    /// A mapping or a set.
+    ///
+    /// A set becomes a list, as in Ansible; Python orders small numbers in it.
     private mutating func braces() -> Value? {
         position += 1
         var keys: [Value] = []

@@ -28,6 +28,7 @@ extension Value {
     /// - Parameters:
     ///   - indent: Spaces for each level, or `nil` for one line.
     ///   - ascii: Whether characters beyond ASCII are escaped (`ensure_ascii`).
+    /// - Returns: the text, without a newline at its end.
     package func json(indent: Int? = nil, ascii: Bool = true) -> String {
         var writer = JSONWriter(indent: indent, isASCII: ascii)
         writer.write(self, level: 0)

@@ -8,6 +8,7 @@ extension Value {
     /// - Parameters:
     ///   - yaml: A node that Yams composed with its default resolver or with none.
     ///   - file: The file to name in messages.
+    /// - Throws: ``DiagnosticsError`` for tags and merges that are not understood.
     package init(yaml: Node, file: String) throws(DiagnosticsError) {
         var converter = YAMLConverter(file: file)
         let node = converter.root(yaml)

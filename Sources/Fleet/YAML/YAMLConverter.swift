@@ -86,11 +86,12 @@ struct YAMLConverter {
                 merged += mergePairs(value)
                 continue
             }
+            guard nodeCount <= Self.mostNodes else { continue }
             if let first = firstPlaces[key.keyText] {
                 problems.append(
                     Diagnostic(
                         at: key.location,
-                        "the key `\(key.keyText)` is given twice, first in line \(first.line)",
+                        "the key `\(key.keyText)` is given twice, first at \(first)",
                         remedy: "remove one of the two"
                     )
                 )
@@ -116,7 +117,9 @@ struct YAMLConverter {
         return result
     }
 
-    /// What `<<: value` brings in. In a list of mappings the earlier ones win (YAML merge key, and PyYAML).
+    /// What `<<: value` brings in.
+    ///
+    /// In a list of mappings the earlier ones win (YAML merge key, and PyYAML).
     private mutating func mergePairs(_ node: YAMLNode) -> [YAMLNode.Pair] {
         switch node.content {
         case .mapping(let pairs): return pairs

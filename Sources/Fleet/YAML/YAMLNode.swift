@@ -102,7 +102,9 @@ struct YAMLNode: Sendable {
             problems.append(unknownTag)
             return .null
         }
-        problems.append(Diagnostic(at: location, "`\(text)` is not what its tag \(shortTag) says"))
+        problems.append(
+            Diagnostic(at: location, "`\(text)` is not what its tag \(shortTag) says", remedy: "remove the tag")
+        )
         return .null
     }
 

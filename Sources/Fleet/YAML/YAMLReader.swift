@@ -26,7 +26,13 @@ struct YAMLReader {
 
     private mutating func read() -> YAMLNode? {
         guard YAMLDepth.isAtMost(Self.deepest, in: duplicates.text) else {
-            problems.append(Diagnostic(at: place(1, 1), "the document is nested deeper than \(Self.deepest) levels"))
+            problems.append(
+                Diagnostic(
+                    at: place(1, 1),
+                    "the document is nested deeper than \(Self.deepest) levels",
+                    remedy: "close the brackets, or nest less"
+                )
+            )
             return nil
         }
         let isJSON = Self.isJSON(duplicates.text)
@@ -47,7 +53,9 @@ struct YAMLReader {
                 }
                 return nil
             } catch {
-                problems.append(Diagnostic(at: place(1, 1), "the YAML cannot be read: \(error)"))
+                problems.append(
+                    Diagnostic(at: place(1, 1), "the YAML cannot be read: \(error)", remedy: "correct the file")
+                )
                 return nil
             }
         }

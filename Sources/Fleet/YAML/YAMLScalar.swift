@@ -68,7 +68,9 @@ enum YAMLScalar {
         return result
     }
 
-    /// A number with a point. An exponent needs its sign: `1.5e3` is a text.
+    /// A number with a point.
+    ///
+    /// An exponent needs its sign: `1.5e3` is a text.
     static func float(_ text: String) -> Value? {
         let isNegative = text.hasPrefix("-")
         let isSigned = isNegative || text.hasPrefix("+")

@@ -73,7 +73,9 @@ enum YAMLSyntax {
         }
     }
 
-    /// Lines with a tab before a key or a list item. A tab within a block of text is no mistake.
+    /// Lines with a tab before a key or a list item.
+    ///
+    /// A tab within a block of text is no mistake.
     private static func tabbedLines(of text: String) -> [TextPosition] {
         var result: [TextPosition] = []
         let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
