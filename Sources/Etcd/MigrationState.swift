@@ -107,7 +107,9 @@ package struct MigrationState: Sendable, Hashable {
                 "\(started) on the db that was migrated to revision \(recorded.revision) and proven before the start"
             )
         }
-        guard isAsMigrated else { return .inDoubt("the db is not the backup's, and no migration is known to have ended") }
+        guard isAsMigrated else {
+            return .inDoubt("the db is not the backup's, and no migration is known to have ended")
+        }
         guard areSnapshotsUnchanged else { return .inDoubt("the snapshots are not those of the backup") }
         do {
             let gate = try MigrationOutcome.judgeContent(
