@@ -30,6 +30,8 @@ struct LiveMember: Sendable {
     var run = "r1"
 
     var data: String { "\(root)/data" }
+    /// The name of the service; of its own for each member, because notes about it are kept below `/run`.
+    var unit: String { "etcd\(root.replacing("/", with: "-"))" }
     var database: String { "\(data)/member/snap/db" }
     var backups: String { "\(root)/backups" }
     var variables: [String: Value] = ["etcd_user": .string(NSUserName())]
@@ -66,7 +68,7 @@ struct LiveMember: Sendable {
 
     private func clean() async throws {
         try await sh(
-            "p=$(cat \(root)/pid); [ \"$p\" = 0 ] || kill -9 $p 2>/dev/null; umount -l \(root)/disk 2>/dev/null; rm -rf \(root)"
+            "p=$(cat \(root)/pid); [ \"$p\" = 0 ] || kill -9 $p 2>/dev/null; umount -l \(root)/disk 2>/dev/null; rm -rf \(root) /run/pawl/n1.\(unit).*"
         )
     }
 
@@ -143,7 +145,7 @@ struct LiveMember: Sendable {
     func service(_ state: String) throws -> Service {
         try Service(
             Parameters([
-                "name": .string("etcd"), "state": .string(state), "start": .string("sh \(root)/etcd.sh start"),
+                "name": .string(unit), "state": .string(state), "start": .string("sh \(root)/etcd.sh start"),
                 "stop": .string("sh \(root)/etcd.sh stop"), "status": .string("sh \(root)/etcd.sh status"),
                 "within": .int(20),
             ])
