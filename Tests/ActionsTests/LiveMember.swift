@@ -50,7 +50,7 @@ struct LiveMember: Sendable {
                 >\(root)/log 2>&1 </dev/null &
                 echo $! >\(root)/pid
                 until curl -sf \(member.url)/health >/dev/null; do
-                  sh $0 status || { echo it died; exit 1; }; sleep 0.05; done ;;
+                  sh $0 status || { tail -n 2 \(root)/log; echo it died; exit 1; }; sleep 0.05; done ;;
               stop) kill $(cat \(root)/pid); while sh $0 status; do sleep 0.02; done; exit 0 ;;
               status) case "$(sed 's/.*) //' /proc/$(cat \(root)/pid)/stat 2>/dev/null)" in ''|Z*) exit 3 ;; esac; exit 0 ;;
             esac
