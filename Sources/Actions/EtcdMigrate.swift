@@ -15,7 +15,12 @@ package struct EtcdMigrate: Action {
         parameters: [
             .init("data_dir", .path, required: true, "The data directory of the member."),
             .init("wal_dir", .path, "The WAL directory, when it is outside the data directory. Empty means none."),
-            .init("no_ttl", .boolean, default: .bool(false), "Leave out keys that expire instead of keeping them for good."),
+            .init(
+                "no_ttl",
+                .boolean,
+                default: .bool(false),
+                "Leave out keys that expire instead of keeping them for good."
+            ),
         ],
         example: """
             - name: Migrate

@@ -101,7 +101,9 @@ package struct Service: Action {
         func done(_ text: String) -> Observation { .done(Evidence("\(name) \(text)", evidence.values)) }
         switch state {
         case .stopped:
-            if isDown, isHeld, report["clean"] == "yes" { return done("was stopped cleanly by this run, and is held down") }
+            if isDown, isHeld, report["clean"] == "yes" {
+                return done("was stopped cleanly by this run, and is held down")
+            }
             if isUp, !isHeld { return .notBegun("\(name) runs") }
         case .started:
             if isUp, !isHeld { return done("runs") }

@@ -2,6 +2,8 @@
 
 /// The side of a ``ServiceScript`` that uses the operator's own commands.
 extension ServiceScript {
+    /// The functions over `START`, `STOP` and `STATUS`.
+    ///
     /// What the commands print goes to a file: a service that keeps the standard output of its start command open
     /// would otherwise keep the step waiting. Such a service cannot be held down by pawl; that nothing starts it again
     /// is seen by the steps after it, which refuse data that is in use.

@@ -2,6 +2,8 @@
 
 /// The systemd side of a ``ServiceScript``.
 extension ServiceScript {
+    /// The functions over `systemctl`.
+    ///
     /// A stopped unit is held down by a drop-in below `/run` with an assertion that fails as long as pawl's note is
     /// there. `systemctl mask --runtime` would not do: it has no effect on a unit file in `/etc`, and it takes the
     /// settings of a running unit away (`ExecStop=`, `KillSignal=`, `TimeoutStopSec=`), so that the stop itself would
@@ -115,7 +117,10 @@ extension ServiceScript {
             [ "${count:-0}" -le "${restarts:-0}" ]
         }
         last_words() {
-          lines=$(timeout 5 journalctl -u "$UNIT" -n 5 --no-pager -o cat 2>/dev/null | cut -c 1-300)
+          lines=$(timeout 5 journalctl "_SYSTEMD_UNIT=$UNIT" -n 5 --no-pager -q -o cat 2>/dev/null | cut -c 1-300)
+          if [ -z "$lines" ]; then
+            lines=$(timeout 5 journalctl -u "$UNIT" -n 5 --no-pager -q -o cat 2>/dev/null | cut -c 1-300)
+          fi
           if [ -n "$lines" ]; then printf '%s\n' "$lines" | sed 's/^/log=/'; fi
         }
 

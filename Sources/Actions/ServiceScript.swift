@@ -16,7 +16,12 @@ struct ServiceScript {
     var run: String
     var step: String
 
-    private func command(_ label: String, _ body: String, _ effect: RemoteCommand.Effect, _ timeout: Duration)
+    private func command(
+        _ label: String,
+        _ body: String,
+        _ effect: RemoteCommand.Effect,
+        _ timeout: Duration
+    )
         -> RemoteCommand
     {
         let unit = commands == nil && !Self.hasUnitSuffix(name) ? "\(name).service" : name

@@ -108,7 +108,9 @@ package struct MigrationOutcome: Sendable, Hashable {
         }
         guard complaints.isEmpty else { throw Failure(message: "etcdctl migrate ended with 0 and complained\(detail)") }
         guard last == "finished transforming keys" || last == "no v2 keys to migrate" else {
-            throw Failure(message: "etcdctl migrate ended with 0 and without its closing line; the last was '\(last ?? "")'")
+            throw Failure(
+                message: "etcdctl migrate ended with 0 and without its closing line; the last was '\(last ?? "")'"
+            )
         }
     }
 
@@ -147,7 +149,8 @@ package struct MigrationOutcome: Sendable, Hashable {
         let isRight = leavesOut ? (1...max(1, maxIndex)).contains(after.revision) : after.revision == maxIndex
         guard isRight else {
             throw Failure(
-                message: "the db is at revision \(after.revision) where \(leavesOut ? "at most " : "")\(maxIndex) is expected"
+                message:
+                    "the db is at revision \(after.revision) where \(leavesOut ? "at most " : "")\(maxIndex) is expected"
             )
         }
         return (after.revision, keys, remark)

@@ -55,7 +55,9 @@ package enum MigrationRestore: Sendable, Hashable {
 }
 
 extension Migration {
-    /// Puts the backup's db back. The script looks again at what the decision rests on before it changes anything.
+    /// Puts the backup's db back.
+    ///
+    /// The script looks again at what the decision rests on before it changes anything.
     ///
     /// - Precondition: the backup was verified whole, by ``inspectCommand(etcdctl:thorough:timeout:)``.
     package func restoreCommand(_ kind: MigrationRestore, timeout: Duration) -> RemoteCommand {

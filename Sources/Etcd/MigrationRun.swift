@@ -65,9 +65,11 @@ extension Migration {
 
         """#
 
+    /// Runs the tool under a deadline and under watch.
+    ///
     /// `etcdctl` reads the v2 state before it asks for the db's lock, so once it waits for the lock what it read is
-    /// stale, and it must not go on (facts: migrate_command.go, `rebuildStoreV2` before `prepareBackend`). It warns
-    /// on standard error after one second; the watcher looks for that.
+    /// stale, and it must not go on (etcdctl/ctlv3/command/migrate_command.go, `rebuildStoreV2` before
+    /// `prepareBackend`). It warns on standard error after one second; the watcher looks for that.
     private static let migrateScript = #"""
         printf 'begun %s\n' "$ATTEMPT" >"$BACKUP/migration" && sync -- "$BACKUP/migration" "$BACKUP" ||
           fail "cannot write $BACKUP/migration" "make room there"

@@ -88,7 +88,12 @@ package struct MigrationState: Sendable, Hashable {
         case inDoubt(String)
     }
 
-    /// - Parameter recordedRevision: the revision that a migration of this run recorded after it was proven.
+    /// Decides from what was found.
+    ///
+    /// - Parameters:
+    ///   - baseline: what the preflight recorded of the v2 keys.
+    ///   - recorded: what a migration of this run recorded after it was proven.
+    /// - Returns: what resume may take for true.
     package func conclude(baseline: MigrationBaseline, recorded: (revision: Int, keys: Int)?) -> Conclusion {
         if isBusy { return .inDoubt("a step of pawl that was begun earlier is still at work on the data") }
         // The note is flushed before the tool is started, so without it the tool was not.
@@ -107,7 +112,9 @@ package struct MigrationState: Sendable, Hashable {
                 "\(started) on the db that was migrated to revision \(recorded.revision) and proven before the start"
             )
         }
-        guard isAsMigrated else { return .inDoubt("the db is not the backup's, and no migration is known to have ended") }
+        guard isAsMigrated else {
+            return .inDoubt("the db is not the backup's, and no migration is known to have ended")
+        }
         guard areSnapshotsUnchanged else { return .inDoubt("the snapshots are not those of the backup") }
         do {
             let gate = try MigrationOutcome.judgeContent(
@@ -130,7 +137,11 @@ package struct MigrationState: Sendable, Hashable {
 extension Migration {
     /// Looks at the node, for ``MigrationState``.
     ///
-    /// - Parameter thorough: also read the backup whole, and compare the hashes of WAL and snapshots with it.
+    /// - Parameters:
+    ///   - etcdctl: the program, which also reads the db.
+    ///   - thorough: also read the backup whole, and compare the hashes of WAL and snapshots with it.
+    ///   - timeout: of the whole look.
+    /// - Returns: a command that changes nothing.
     package func inspectCommand(etcdctl: String, thorough: Bool, timeout: Duration) -> RemoteCommand {
         let values = NodeReport.assignments(["ETCDCTL": etcdctl, "THOROUGH": thorough ? "yes" : ""])
         return RemoteCommand(
