@@ -23,6 +23,12 @@ package struct EtcdSettings: Sendable, Hashable {
     /// `backup_dir`: where backups go, outside the data dir. Default `/var/backups/pawl`.
     package var backupDir: String
 
+    /// The names of all variables that are read here.
+    package static let variableNames: Set<String> = [
+        "etcd_service", "etcd_data_dir", "etcd_wal_dir", "etcd_user", "etcd_endpoint", "etcd_cacert", "etcd_cert",
+        "etcd_key", "etcdctl", "backup_dir",
+    ]
+
     package init(variables: [String: Value]) {
         func text(_ name: String) -> String? {
             guard case .string(let text)? = variables[name], !text.isEmpty else { return nil }

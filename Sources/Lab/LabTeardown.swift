@@ -2,13 +2,15 @@
 
 import Foundation
 
-/// Removes a lab, however far it came. It ends processes that the lab's files name with id and start time, or that
-/// carry the lab's id in their environment; it unmounts what is mounted inside the lab's directory; it removes the
-/// bridge that has the lab's hardware address, and the directory. Nothing else is touched.
+/// Removes a lab, however far it came.
+///
+/// It ends processes that the lab's files name with id and start time, or that carry the lab's id in their environment;
+/// it unmounts what is mounted inside the lab's directory; it removes the bridge that has the lab's hardware address,
+/// and the directory. Nothing else is touched.
 struct LabTeardown {
     var layout: LabLayout
 
-    /// - Parameter keepingMarker: leave an empty lab, for another one to be made in its place.
+    /// Ends and removes everything; `keepingMarker` leaves an empty lab, for another one to be made in its place.
     func run(keepingMarker: Bool) async throws {
         // A lab without a state was killed before it made anything.
         if FileManager.default.fileExists(atPath: layout.state) {

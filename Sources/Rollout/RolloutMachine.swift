@@ -28,7 +28,7 @@ package struct RolloutMachine: Sendable {
     }
 
     package let plan: Plan
-    let steps: [StepID: PlannedStep]
+    package let steps: [StepID: PlannedStep]
     /// The steps of each host's unit, in order.
     let units: [String: [StepID]]
 
@@ -106,10 +106,7 @@ package struct RolloutMachine: Sendable {
         Set(units.keys.filter { isComplete($0) })
     }
 
-    /// Steps that are done.
-    package var doneCount: Int {
-        states.values.count { $0 == .done }
-    }
+    package func isDone(_ step: StepID) -> Bool { state(step) == .done }
 
     // MARK: - Shared questions
 

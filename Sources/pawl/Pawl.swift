@@ -4,5 +4,7 @@ import PawlCommands
 
 @main
 struct Pawl {
-    static func main() {}
+    static func main() async {
+        await PawlCommand.start()
+    }
 }

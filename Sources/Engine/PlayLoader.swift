@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Actions
+import Etcd
+import Fleet
+import Playbooks
+import Rollout
+
+/// Reads inventory, playbook and command line into a ``Play``. Contacts nothing.
+package struct PlayLoader {
+    private var diagnostics: [Diagnostic] = []
+    private let request: RunRequest
+
+    private init(_ request: RunRequest) {
+        self.request = request
+    }
+
+    /// Reads everything that a run is made from.
+    ///
+    /// - Parameter request: the files and the command line.
+    /// - Returns: the play, with every step resolved for every host.
+    /// - Throws: everything that is wrong with any of the inputs.
+    package static func load(_ request: RunRequest) throws(DiagnosticsError) -> Play {
+        var loader = PlayLoader(request)
+        return try loader.load()
+    }
+
+    private mutating func load() throws(DiagnosticsError) -> Play {
+        let request = request
+        // All three are read before anything is refused, so that all their faults are reported at once.
+        let playbook = collect { () throws(DiagnosticsError) in
+            try PlaybookReader.read(path: request.playbook, actions: ActionRegistry.schemas)
+        }
+        let inventory = collect { () throws(DiagnosticsError) in try Inventory.load(request.inventory) }
+        let extra = collect { () throws(DiagnosticsError) in try ExtraVariables.parse(request.extraVariables) }
+        guard let playbook, let inventory, let extra else { throw DiagnosticsError(diagnostics) }
+
+        let selected = collect { () throws(DiagnosticsError) in
+            try inventory.hosts(matching: playbook.hosts.value, limit: request.limit)
+        }
+        if selected == nil { locate(at: playbook.hosts.location) }
+        guard let selected else { throw DiagnosticsError(diagnostics) }
+
+        let scope = VariableScope(playbook: playbook, extra: extra)
+        var hosts: [String: Play.Host] = [:]
+        var steps: [Play.Step] = []
+        let names = selected.map(\.name)
+        for host in selected { add(host, of: inventory, scope, to: &hosts) }
+        for section in Playbook.Section.allCases {
+            for template in playbook.steps(in: section) {
+                guard let step = step(template, names, inventory, scope, &hosts) else { continue }
+                steps.append(step)
+            }
+        }
+        guard diagnostics.isEmpty else { throw DiagnosticsError(unique(diagnostics)) }
+        return Play(
+            playbook: playbook,
+            hosts: names,
+            allHosts: hosts,
+            steps: steps,
+            inputs: digests(inventory, playbook, extra),
+            warnings: warnings(extra, playbook, inventory)
+        )
+    }
+
+    /// The step for each of its hosts; `nil` when something is wrong with it, which is noted.
+    private mutating func step(
+        _ template: StepTemplate,
+        _ names: [String],
+        _ inventory: Inventory,
+        _ scope: VariableScope,
+        _ hosts: inout [String: Play.Host]
+    ) -> Play.Step? {
+        guard let phase = Phase(rawValue: template.section.rawValue), let type = ActionRegistry.type(template.action)
+        else { return nil }
+        var targets = names
+        if let pattern = template.hosts {
+            let matching = collect { () throws(DiagnosticsError) in
+                try inventory.hosts(matching: pattern.value, limit: nil)
+            }
+            if matching == nil { locate(at: pattern.location) }
+            for host in matching ?? [] where hosts[host.name] == nil { add(host, of: inventory, scope, to: &hosts) }
+            targets = (matching ?? []).map(\.name)
+        }
+        var byHost: [String: ResolvedStep] = [:]
+        for name in targets {
+            guard let host = hosts[name] else { continue }
+            byHost[name] = collect { () throws(DiagnosticsError) in
+                try template.resolved(variables: host.variables, actions: ActionRegistry.schemas)
+            }
+            guard let resolved = byHost[name] else { continue }
+            do throws(ActionFailure) {
+                _ = try ActionRegistry.make(resolved.action, resolved.parameters)
+            } catch {
+                diagnostics.append(
+                    Diagnostic(at: template.location, "\(template.action): \(error.message)", remedy: error.remedy)
+                )
+            }
+        }
+        return Play.Step(
+            phase: phase,
+            number: template.number,
+            scope: type.scope,
+            byHost: byHost,
+            hosts: targets
+        )
+    }
+
+    private mutating func add(
+        _ host: InventoryHost,
+        of inventory: Inventory,
+        _ scope: VariableScope,
+        to hosts: inout [String: Play.Host]
+    ) {
+        let known = host.variables.merging(inventory.magicVariables(of: host)) { _, magic in magic }
+        let variables = collect { () throws(DiagnosticsError) in
+            try scope.filledVariables(inventory: known, requiring: EtcdSettings.variableNames)
+        }
+        var resolved = host
+        if let variables { resolved.variables = variables }
+        let connection = collect { () throws(DiagnosticsError) in try ConnectionSettings(host: resolved) }
+        guard let variables, let connection else { return }
+        hosts[host.name] = Play.Host(name: host.name, connection: connection, variables: variables)
+    }
+
+    private func warnings(_ extra: [String: Value], _ playbook: Playbook, _ inventory: Inventory) -> [Diagnostic] {
+        let known = inventory.hosts.reduce(into: EtcdSettings.variableNames) { $0.formUnion($1.variables.keys) }
+        return inventory.warnings + ExtraVariables.warnings(for: extra, playbook: playbook, known: known)
+    }
+
+    private func digests(_ inventory: Inventory, _ playbook: Playbook, _ extra: [String: Value]) -> Play.InputDigests {
+        Play.InputDigests(
+            inventory: Digest.sha256(inventory.canonicalText()),
+            playbook: Digest.sha256(playbook.sourceText),
+            variables: Digest.sha256(Value.map(extra).json())
+        )
+    }
+
+    // MARK: - Collecting what is wrong
+
+    private mutating func collect<Wrapped>(_ body: () throws(DiagnosticsError) -> Wrapped) -> Wrapped? {
+        do throws(DiagnosticsError) {
+            return try body()
+        } catch {
+            diagnostics += error.diagnostics
+            return nil
+        }
+    }
+
+    /// A pattern's diagnostics do not know the file that the pattern stands in.
+    private mutating func locate(at location: SourceLocation) {
+        for index in diagnostics.indices where diagnostics[index].location == nil {
+            diagnostics[index].location = location
+        }
+    }
+
+    /// A fault of the playbook shows up once for each host; it is said once.
+    private func unique(_ diagnostics: [Diagnostic]) -> [Diagnostic] {
+        var seen: Set<Diagnostic> = []
+        return diagnostics.filter { seen.insert($0).inserted }
+    }
+}

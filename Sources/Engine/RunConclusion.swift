@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Actions
+import Playbooks
+import Rollout
+
+/// The last words of a run: its exit code, and the halt report or the summary.
+package struct RunConclusion: Sendable {
+    package var verdict: Verdict
+    package var exitCode: Int32
+    package var kind: RunEvent.Kind
+
+    /// What the conclusion is drawn from.
+    struct Source {
+        var run: String
+        var play: Play
+        var result: RunEngine.Result
+        var facts: any FactLedger
+        /// What the members show now, by host, in few words; empty where nobody looked.
+        var look: [String: String]
+        /// The command line that names this run's inventory and state, as `-i inv.yaml --state DIR`.
+        var arguments: String
+    }
+
+    static func draw(from source: Source) async -> RunConclusion {
+        let verdict = source.result.verdict
+        let exitCode = exitCode(of: verdict, machine: source.result.machine)
+        if verdict == .done {
+            return RunConclusion(verdict: verdict, exitCode: exitCode, kind: .finished(await summary(source)))
+        }
+        let report = HaltReport(
+            verdict: word(verdict),
+            reason: failure(of: verdict)?.message ?? "stopped at a safe point, as asked",
+            remedy: failure(of: verdict)?.remedy,
+            host: failure(of: verdict)?.host,
+            step: failure(of: verdict)?.step.map { name(of: $0, in: source.result.machine.plan) },
+            members: source.play.hosts.map { member($0, source) },
+            nextCommands: nextCommands(source),
+            exitCode: exitCode
+        )
+        return RunConclusion(verdict: verdict, exitCode: exitCode, kind: .halted(report))
+    }
+
+    // MARK: - Parts of the halt report
+
+    private static func exitCode(of verdict: Verdict, machine: RolloutMachine) -> Int32 {
+        switch verdict {
+        case .done: 0
+        case .halted: 3
+        case .refused: 4
+        case .drifted: 6
+        case .interrupted: 130
+        }
+    }
+
+    private static func word(_ verdict: Verdict) -> String {
+        switch verdict {
+        case .done: "done"
+        case .halted: "halted"
+        case .refused: "refused"
+        case .drifted: "drift"
+        case .interrupted: "interrupted"
+        }
+    }
+
+    private static func failure(of verdict: Verdict) -> Failure? {
+        switch verdict {
+        case .halted(let failure), .refused(let failure), .drifted(let failure): failure
+        case .done, .interrupted: nil
+        }
+    }
+
+    private static func name(of id: StepID, in plan: Plan) -> String {
+        plan.steps.first { $0.id == id }?.name ?? id.text
+    }
+
+    private static func member(_ host: String, _ source: Source) -> HaltReport.Member {
+        let machine = source.result.machine
+        let migrates = machine.plan.steps.contains { $0.action == "etcd_migrate" }
+        var (state, detail): (String, String) =
+            switch machine.progress(of: host) {
+            case .untouched: (migrates ? "v2" : "unchanged", "untouched by this run")
+            case .complete: (migrates ? "migrated" : "done", "all its steps are done and proven")
+            case .restored: (migrates ? "v2" : "restored", "put back as it was, and healthy again")
+            case .restoreFailed(let failure): ("in doubt", "could not be put back: \(failure.message)")
+            case .touched(let step): ("in doubt", "in the middle of: \(name(of: step, in: machine.plan))")
+            }
+        if let look = source.look[host] { detail += "; \(look)" }
+        if state == "in doubt", source.look[host]?.hasPrefix("down") == true { state = "stopped" }
+        return HaltReport.Member(host: host, state: state, detail: detail)
+    }
+
+    private static func nextCommands(_ source: Source) -> [HaltReport.NextCommand] {
+        let resume = HaltReport.NextCommand(
+            "pawl resume \(source.run) \(source.arguments)",
+            "goes on from here, looking at the nodes first"
+        )
+        let status = HaltReport.NextCommand("pawl status \(source.run) \(source.arguments)", "shows this again")
+        switch source.result.verdict {
+        case .done: return []
+        case .refused:
+            return [.init("pawl run … ", "starts anew when the reason is mended; nothing was changed")]
+        case .halted, .interrupted, .drifted: return [resume, status]
+        }
+    }
+
+    // MARK: - Summary
+
+    private static func summary(_ source: Source) async -> RunSummary {
+        var members: [RunSummary.Member] = []
+        for host in source.play.hosts {
+            func fact(_ name: String) async -> String? {
+                let value = (try? await source.facts.fact("\(host):\(name)")) ?? nil
+                return value.flatMap { $0.isEmpty ? nil : $0 }
+            }
+            members.append(
+                RunSummary.Member(
+                    host: host,
+                    keys: await fact("keys").flatMap(Int.init),
+                    revision: await fact("revision").flatMap(Int.init),
+                    hash: await fact("hash"),
+                    unavailableSeconds: await fact("unavailable_seconds").flatMap(Double.init),
+                    backupPath: await fact("backup_path")
+                )
+            )
+        }
+        return RunSummary(
+            playbook: source.play.playbook.name.value,
+            members: members,
+            elapsedSeconds: source.result.elapsed.seconds,
+            proofs: await proofs(source)
+        )
+    }
+
+    /// What the gates and the postflight said last.
+    private static func proofs(_ source: Source) async -> [String] {
+        var actions: [String] = []
+        for step in source.result.machine.plan.steps where step.phase == .gate || step.phase == .postflight {
+            if !actions.contains(step.action) { actions.append(step.action) }
+        }
+        var lines: [String] = []
+        for action in actions {
+            if let line = (try? await source.facts.fact("proof:\(action)")) ?? nil { lines.append(line) }
+        }
+        return lines
+    }
+}

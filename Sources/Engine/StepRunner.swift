@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Actions
+import Playbooks
+import Remote
+import Rollout
+
+/// Runs one step of a plan against its nodes: makes the action, gives it its context, holds its deadline.
+struct StepRunner: Sendable {
+    let run: String
+    let play: Play
+    let hosts: HostDirectory
+    let facts: any FactLedger
+
+    /// How a step ended: what the machine must know, and what people are told.
+    struct Ending: Sendable {
+        var outcome: Outcome
+        var evidence: Evidence?
+    }
+
+    /// What varies from call to call.
+    struct Call: Sendable {
+        var step: PlannedStep
+        var attempt: Int
+        var completedHosts: Set<String>
+        var progress: @Sendable (String) -> Void
+    }
+
+    func perform(_ call: Call) async -> Ending {
+        await ending(of: call) { action, context throws(ActionFailure) in try await action.perform(context) }
+    }
+
+    func undo(_ call: Call) async -> Ending {
+        await ending(of: call) { action, context throws(ActionFailure) in try await action.undo(context) }
+    }
+
+    /// Looks at what the node shows of a step. What cannot be looked at is in doubt.
+    func observe(_ call: Call) async -> Event.Finding {
+        do throws(ActionFailure) {
+            let (action, context) = try prepare(call)
+            switch try await action.observe(context) {
+            case .done: return .done
+            case .notBegun(let why): return .notBegun(why)
+            case .inDoubt(let why): return .inDoubt(why)
+            }
+        } catch {
+            return .inDoubt(error.message)
+        }
+    }
+
+    private typealias Work = @Sendable (any Action, ActionContext) async throws(ActionFailure) -> Evidence
+
+    private func ending(of call: Call, _ work: @escaping Work) async -> Ending {
+        do throws(ActionFailure) {
+            let (action, context) = try prepare(call)
+            let evidence = try await withDeadline(context.timeout, of: call.step) { () throws(ActionFailure) in
+                try await work(action, context)
+            }
+            return Ending(outcome: .succeeded, evidence: evidence)
+        } catch {
+            let told = Failure(
+                step: call.step.id,
+                host: call.step.host,
+                error.message,
+                remedy: error.remedy
+            )
+            return Ending(outcome: error.isInDoubt ? .inDoubt(told) : .failed(told), evidence: nil)
+        }
+    }
+
+    private func prepare(_ call: Call) throws(ActionFailure) -> (any Action, ActionContext) {
+        guard let resolved = play.step(call.step) else {
+            throw ActionFailure("the plan has a step that the playbook does not: \(call.step.id)")
+        }
+        let action = try ActionRegistry.make(resolved.action, resolved.parameters)
+        let become = resolved.become ?? play.playbook.become.value
+        let context = ActionContext(
+            run: run,
+            step: call.step.id,
+            attempt: call.attempt,
+            timeout: resolved.timeout ?? action.traits.defaultTimeout,
+            target: call.step.host.flatMap { hosts.target($0, become: become) },
+            cluster: play.hosts.compactMap { hosts.target($0, become: become) },
+            completedHosts: call.completedHosts,
+            facts: facts,
+            progress: call.progress
+        )
+        return (action, context)
+    }
+
+    /// The actions hold their own deadlines on the node; this one is the last resort against an action that does not
+    /// come back, and what it leaves is in doubt.
+    private func withDeadline(
+        _ timeout: Duration,
+        of step: PlannedStep,
+        _ work: @escaping @Sendable () async throws(ActionFailure) -> Evidence
+    ) async throws(ActionFailure) -> Evidence {
+        let grace = Duration.seconds(60)
+        let result = await withTaskGroup(of: Result<Evidence, ActionFailure>.self) { group in
+            group.addTask {
+                do throws(ActionFailure) {
+                    return .success(try await work())
+                } catch {
+                    return .failure(error)
+                }
+            }
+            group.addTask {
+                try? await Task.sleep(for: timeout + grace)
+                return .failure(
+                    ActionFailure("no end was seen within \(timeout + grace)", isInDoubt: step.effect != .readOnly)
+                )
+            }
+            let first = await group.next()
+            group.cancelAll()
+            return first ?? .failure(ActionFailure("cancelled", isInDoubt: true))
+        }
+        return try result.get()
+    }
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import GRDB
+
+extension SQLiteRunStore {
+    package func create(_ run: RunRecord) async throws(JournalError) {
+        let run = run.normalized()
+        try Self.check(run.problem)
+        let inventories = try Self.json(run.inventoryPaths)
+        try await write { database in
+            try database.execute(
+                sql: """
+                    INSERT INTO run (id, created_at, playbook_path, inventory_paths, host_limit, extra_variables, plan,
+                        plan_digest, state, exit_code, ended_at, controller_host, controller_pid, version)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [
+                    run.id, JournalTime.milliseconds(run.createdAt), run.playbookPath, inventories, run.limit,
+                    run.extraVariablesJSON, run.planJSON, run.planDigest, run.state.rawValue, run.exitCode,
+                    run.endedAt.map(JournalTime.milliseconds), run.controllerHost, run.controllerPID, run.version,
+                ]
+            )
+        }
+    }
+
+    @discardableResult
+    package func append(_ record: StepRecord) async throws(JournalError) -> Int64 {
+        let record = record.normalized()
+        try Self.check(record.problem)
+        let values = try Self.json(record.values)
+        return try await write { database in
+            try database.execute(
+                sql: """
+                    INSERT INTO step (run, step, host, attempt, kind, status, message, remedy, "values", at)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [
+                    record.run, record.step, record.host, record.attempt, record.kind.rawValue,
+                    record.status?.rawValue, record.message, record.remedy, values,
+                    JournalTime.milliseconds(record.at),
+                ]
+            )
+            return database.lastInsertedRowID
+        }
+    }
+
+    package func records(of run: String) async throws(JournalError) -> [StepRecord] {
+        try await read { database in
+            try Self.requireRun(run, database)
+            return try Row.fetchAll(
+                database,
+                sql: "SELECT * FROM step WHERE run = ? ORDER BY sequence",
+                arguments: [run]
+            )
+            .map { try StepRecord(row: $0) }
+        }
+    }
+
+    package func setState(
+        of run: String,
+        _ state: RunState,
+        exitCode: Int32?,
+        at: Date
+    ) async throws(JournalError) {
+        try await write { database in
+            var record = try Self.find(run, database)
+            record.state = state
+            record.exitCode = exitCode
+            record.endedAt = state == .running ? nil : JournalTime.rounded(at)
+            try Self.check(record.problem)
+            try database.execute(
+                sql: "UPDATE run SET state = ?, exit_code = ?, ended_at = ? WHERE id = ?",
+                arguments: [state.rawValue, exitCode, record.endedAt.map(JournalTime.milliseconds), run]
+            )
+        }
+    }
+
+    package func setController(
+        of run: String,
+        host: String,
+        pid: Int32,
+        version: String
+    ) async throws(JournalError) {
+        try await write { database in
+            var record = try Self.find(run, database)
+            record.controllerHost = host
+            record.controllerPID = pid
+            record.version = version
+            try Self.check(record.problem)
+            try database.execute(
+                sql: "UPDATE run SET controller_host = ?, controller_pid = ?, version = ? WHERE id = ?",
+                arguments: [host, pid, version, run]
+            )
+        }
+    }
+
+    package func runs() async throws(JournalError) -> [RunRecord] {
+        try await read { database in
+            try Row.fetchAll(database, sql: "SELECT * FROM run ORDER BY created_at DESC, number DESC")
+                .map { try RunRecord(row: $0) }
+        }
+    }
+
+    package func run(_ idOrPrefix: String) async throws(JournalError) -> RunRecord {
+        try await read { database in
+            // Not LIKE: '_' is a letter of ids.
+            let matches = try String.fetchAll(
+                database,
+                sql: "SELECT id FROM run WHERE substr(id, 1, length(?1)) = ?1",
+                arguments: [idOrPrefix]
+            )
+            return try Self.find(RunSearch.pick(idOrPrefix, among: matches), database)
+        }
+    }
+
+    package func latestRun(in states: Set<RunState>) async throws(JournalError) -> RunRecord? {
+        try await runs().first { states.contains($0.state) }
+    }
+
+    package func recordFact(_ fact: FactRecord) async throws(JournalError) {
+        let fact = fact.normalized()
+        try Self.check(fact.problem)
+        try await write { database in
+            try database.execute(
+                sql: "INSERT INTO fact (run, name, value, at) VALUES (?, ?, ?, ?)",
+                arguments: [fact.run, fact.name, fact.value, JournalTime.milliseconds(fact.at)]
+            )
+        }
+    }
+
+    package func fact(_ name: String, of run: String) async throws(JournalError) -> String? {
+        try await read { database in
+            try Self.requireRun(run, database)
+            return try String.fetchOne(
+                database,
+                sql: "SELECT value FROM fact WHERE run = ? AND name = ? ORDER BY sequence DESC LIMIT 1",
+                arguments: [run, name]
+            )
+        }
+    }
+
+    package func factHistory(of run: String) async throws(JournalError) -> [FactRecord] {
+        try await read { database in
+            try Self.requireRun(run, database)
+            return try Row.fetchAll(
+                database,
+                sql: "SELECT * FROM fact WHERE run = ? ORDER BY sequence",
+                arguments: [run]
+            )
+            .map { try FactRecord(row: $0) }
+        }
+    }
+
+    // MARK: - Private
+
+    private static func check(_ problem: String?) throws(JournalError) {
+        if let problem { throw JournalError(.invalid, "not written: \(problem)") }
+    }
+
+    private static func find(_ run: String, _ database: Database) throws -> RunRecord {
+        let row = try Row.fetchOne(database, sql: "SELECT * FROM run WHERE id = ?", arguments: [run])
+        guard let row else { throw JournalError(.unknownRun, "there is no run '\(run)'", remedy: "see 'pawl runs'") }
+        return try RunRecord(row: row)
+    }
+
+    private static func requireRun(_ run: String, _ database: Database) throws {
+        _ = try find(run, database)
+    }
+
+    private static func json(_ value: some Encodable) throws(JournalError) -> String {
+        do {
+            return String(decoding: try JournalExport.encoder.encode(value), as: UTF8.self)
+        } catch {
+            throw JournalError(.invalid, "not written: \(error)")
+        }
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Engine
+import Fleet
+import Foundation
+import Journal
+
+/// From an error to the words on stderr and the exit code, which is part of the interface.
+enum ExitReason {
+    static let unexpected = ExitCode(1)
+    static let halted = ExitCode(3)
+    static let refused = ExitCode(4)
+    static let locked = ExitCode(5)
+    static let drift = ExitCode(6)
+    static let invalidInput = ExitCode(65)
+
+    /// Runs the body of a command; what it throws is said on stderr and becomes an exit code.
+    static func reporting(_ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch let code as ExitCode {
+            throw code
+        } catch let error as ValidationError {
+            throw error
+        } catch let error as DiagnosticsError {
+            say(error.description)
+            throw invalidInput
+        } catch let error as RunControllerError {
+            say("error: \(error.description)")
+            throw ExitCode(error.exitCode)
+        } catch let error as JournalError {
+            say("error: \(error)")
+            throw exitCode(of: error.code)
+        } catch {
+            say("error: \(error)")
+            throw unexpected
+        }
+    }
+
+    private static func exitCode(of code: JournalError.Code) -> ExitCode {
+        switch code {
+        case .locked: locked
+        case .unknownRun, .ambiguousRun, .notFound: .validationFailure
+        default: unexpected
+        }
+    }
+
+    /// Messages go to stderr; stdout carries the result.
+    static func say(_ text: String) {
+        FileHandle.standardError.write(Data((text + "\n").utf8))
+    }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Fleet
+
+/// `pawl inventory`: what pawl reads in an inventory, in the form of `ansible-inventory`.
+struct InventoryCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inventory",
+        abstract: "Shows hosts, groups and variables as ansible-inventory does."
+    )
+
+    @OptionGroup var inventory: InventoryOptions
+    @Flag(name: .long, help: "All hosts and groups with their variables, as JSON.") var list = false
+    @Flag(name: .long, help: "The groups as a tree.") var graph = false
+    @Option(name: .long, help: "The variables of one host, as JSON.") var host: String?
+
+    mutating func validate() throws {
+        let chosen = (list ? 1 : 0) + (graph ? 1 : 0) + (host == nil ? 0 : 1)
+        guard chosen == 1 else { throw ValidationError("Say one of --list, --graph, --host NAME.") }
+    }
+
+    func run() async throws {
+        try await ExitReason.reporting {
+            let loaded = try Inventory.load(inventory.inventory)
+            for warning in loaded.warnings { ExitReason.say(warning.description) }
+            let listing = try InventoryListing(loaded, limit: inventory.limit)
+            if list { Terminal.write(listing.list() + "\n") }
+            if graph { Terminal.write(try listing.graph() + "\n") }
+            if let host { Terminal.write(try listing.host(host) + "\n") }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Engine
+import Fleet
+import Foundation
+import Rollout
+
+/// A plan in a file: made by `pawl plan --out`, demanded by `pawl run --plan`.
+enum PlanFile {
+    static func text(_ plan: Plan) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(plan), as: UTF8.self) + "\n"
+    }
+
+    static func write(_ plan: Plan, to path: String) throws {
+        try Data(try text(plan).utf8).write(to: URL(filePath: path), options: .atomic)
+    }
+
+    /// Refuses when the plan that the inputs give now is not the plan of the file, and says what differs.
+    static func demand(_ plan: Plan, matches path: String) throws {
+        let data: Data
+        do {
+            data = try Data(contentsOf: URL(filePath: path))
+        } catch {
+            throw DiagnosticsError([Diagnostic(at: nil, "the plan file \(path) cannot be read")])
+        }
+        guard let saved = try? JSONDecoder().decode(Plan.self, from: data) else {
+            throw DiagnosticsError([Diagnostic(at: nil, "\(path) is no plan of this version of pawl")])
+        }
+        guard saved != plan else { return }
+        throw RunControllerError(
+            .drift,
+            "the plan of \(path) is not what the inputs give now: \(differences(saved, plan).joined(separator: "; "))",
+            remedy: "look at the new plan with `pawl plan`, and save it again if it is right"
+        )
+    }
+
+    private static func differences(_ saved: Plan, _ now: Plan) -> [String] {
+        var found: [String] = []
+        if saved.inputs.playbook != now.inputs.playbook { found.append("the playbook has changed") }
+        if saved.inputs.inventory != now.inputs.inventory { found.append("the inventory has changed") }
+        if saved.inputs.variables != now.inputs.variables { found.append("the variables of -e have changed") }
+        if saved.inputs.members != now.inputs.members { found.append("the members of the cluster have changed") }
+        if saved.hosts != now.hosts {
+            found.append(
+                "the order was \(saved.hosts.joined(separator: ", ")), now \(now.hosts.joined(separator: ", "))"
+            )
+        }
+        return found.isEmpty ? ["its steps have changed"] : found
+    }
+}

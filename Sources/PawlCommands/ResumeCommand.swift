@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Engine
+import Journal
+import Reports
+
+/// `pawl resume`: goes on with a run that did not end.
+struct ResumeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "resume",
+        abstract: "Goes on with a halted, interrupted or killed run, looking at the nodes first.",
+        discussion: """
+            What was attempted comes from the journal; what is true is observed anew on the nodes. A step whose end \
+            nobody saw is found to be done, or not begun, or it is taken back before it is done again.
+            """
+    )
+
+    @OptionGroup var state: StateOptions
+    @OptionGroup var output: OutputOptions
+    @Argument(help: "The run's id or its beginning; without it, the newest run that is open.") var name: String?
+
+    func run() async throws {
+        try await ExitReason.reporting {
+            let session = Session(output)
+            let store = try await session.store(state, for: .writing)
+            let controller = session.controller(store, state)
+            let open = try await controller.open(name)
+            let signals = SignalSource()
+            let view = session.view(of: open.plan, done: open.doneSteps)
+            let conclusion = try await view.run {
+                try await controller.resume(open, observer: view, signals: signals.signals)
+            }
+            if conclusion.exitCode != 0 { throw ExitCode(conclusion.exitCode) }
+        }
+    }
+}

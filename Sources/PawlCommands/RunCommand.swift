@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Engine
+import Fleet
+import Foundation
+import Journal
+import Reports
+import Rollout
+
+/// `pawl run`: survey, plan, ask, perform.
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Performs a playbook over an inventory, one node at a time.",
+        discussion: """
+            Reads inventory and playbook, looks at the members, shows the plan, asks once, and performs it. Any \
+            failure halts the run, puts the failing member back where that is provably safe, and says how to go on.
+            """
+    )
+
+    @OptionGroup var inventory: InventoryOptions
+    @OptionGroup var variables: VariableOptions
+    @OptionGroup var state: StateOptions
+    @OptionGroup var output: OutputOptions
+    @Flag(name: .long, help: "Do not ask before the first change.") var yes = false
+    @Option(name: .long, help: "Perform this plan file (pawl plan --out), and refuse if the inputs no longer match.")
+    var plan: String?
+    @Argument(help: "The playbook.") var playbook: String
+
+    func run() async throws {
+        try await ExitReason.reporting {
+            let session = Session(output)
+            let request = RunRequest(
+                playbook: playbook,
+                inventory: inventory.inventory,
+                limit: inventory.limit,
+                extraVariables: variables.extraVars
+            )
+            let play = try PlayLoader.load(request)
+            for warning in play.warnings { ExitReason.say(warning.description) }
+            guard yes || Terminal.isInteractive else {
+                throw ValidationError("Without a terminal nobody can be asked: add --yes to change the cluster.")
+            }
+            let hosts = HostDirectory(play, connector: session.connector)
+            let survey = try await Surveyor.survey(play, hosts.readOnly())
+            let made = Planner.plan(play, survey)
+            if let plan { try PlanFile.demand(made, matches: plan) }
+            if !yes {
+                Terminal.write(PlanScreen.render(made, width: Terminal.width))
+                guard Confirmation.ask("Perform this plan?") else {
+                    await hosts.closeAll()
+                    throw ExitReason.refused
+                }
+            }
+            let store = try await session.store(state, for: .writing)
+            let signals = SignalSource()
+            let view = session.view(of: made)
+            let conclusion = try await view.run {
+                try await session.controller(store, state).run(
+                    made,
+                    of: play,
+                    request: request,
+                    over: hosts,
+                    observer: view,
+                    signals: signals.signals
+                )
+            }
+            if conclusion.exitCode != 0 { throw ExitCode(conclusion.exitCode) }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Engine
+import Fleet
+import Foundation
+import Journal
+import Remote
+import Reports
+import Rollout
+
+/// What the commands share: the ways to hosts, the journal, the view that the options ask for.
+struct Session: Sendable {
+    let output: OutputOptions.Format
+    let isVerbose: Bool
+
+    init(_ options: OutputOptions) {
+        output = options.format
+        isVerbose = options.verbose
+    }
+
+    /// Makes the way to a host over SSH; with `-v` each remote command is said on stderr.
+    var connector: HostDirectory.Connector {
+        { [isVerbose] settings in
+            let host = SSHConnector.host(settings)
+            return isVerbose ? TracedHost(host) { ExitReason.say($0) } : host
+        }
+    }
+
+    func store(
+        _ options: StateOptions,
+        for access: SQLiteRunStore.Access
+    ) async throws(JournalError) -> any RunStore {
+        try await SQLiteRunStore.open(options.directory, for: access)
+    }
+
+    func controller(_ store: any RunStore, _ state: StateOptions) -> RunController {
+        RunController(
+            store: store,
+            connector: connector,
+            stateArguments: state.state.map { "--state \(ShellQuoting.quote($0))" } ?? "",
+            version: PawlCommand.version
+        )
+    }
+
+    /// The view of a run that suits stdout.
+    func view(of plan: Plan, done: Set<StepID> = []) -> any RunView {
+        let traits = Terminal.traits
+        return switch output {
+        case .json: JSONLinesView(sink: Terminal.write)
+        case .text where traits.allowsLiveView && !isVerbose:
+            LiveView(
+                .init(sink: Terminal.write, size: { Terminal.size }),
+                style: traits.style,
+                plan: plan.steps,
+                done: done
+            )
+        case .text: PlainView(sink: Terminal.write)
+        }
+    }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+@preconcurrency import Dispatch
+import Engine
+import Foundation
+
+/// SIGINT and SIGTERM as a stream: the first asks for a safe point, every later one to stop waiting.
+///
+/// ## Concurrency
+/// The counter is touched on the one serial queue that both signal sources deliver on.
+final class SignalSource: Sendable {
+    let signals: AsyncStream<RunEngine.Signal>
+    private let sources: [any DispatchSourceSignal]
+
+    init() {
+        let (stream, sender) = AsyncStream.makeStream(of: RunEngine.Signal.self)
+        signals = stream
+        let queue = DispatchQueue(label: "pawl.signals")
+        let counter = Counter()
+        sources = [SIGINT, SIGTERM].map { number in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
+            source.setEventHandler {
+                counter.value += 1
+                sender.yield(counter.value == 1 ? .interrupt : .abandon)
+                ExitReason.say(
+                    counter.value == 1
+                        ? "\nstopping at the next safe point; once more stops waiting (the run can be resumed either way)"
+                        : "\nno longer waiting; what runs on the node is in doubt until `pawl resume` looks at it"
+                )
+            }
+            source.resume()
+            return source
+        }
+    }
+
+    /// Touched on `queue` only.
+    private final class Counter: @unchecked Sendable {
+        var value = 0
+    }
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Reports
+
+/// What the program is connected to.
+enum Terminal {
+    /// Whether people see stdout as it is written, and can be asked on stdin.
+    static var isInteractive: Bool { isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 }
+
+    static var traits: TerminalTraits { .of(descriptor: STDOUT_FILENO) }
+
+    static var size: TerminalSize? { .of(descriptor: STDOUT_FILENO) }
+
+    /// Columns of the terminal; `nil` when stdout is none.
+    static var width: Int? { size?.columns }
+
+    /// Writes to stdout at once.
+    @Sendable static func write(_ text: String) {
+        FileHandle.standardOutput.write(Data(text.utf8))
+    }
+}

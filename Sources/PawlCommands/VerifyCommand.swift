@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Engine
+import Fleet
+import Reports
+
+/// `pawl verify`: the playbook's postflight by itself.
+struct VerifyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Runs the postflight of a playbook by itself: is every member right? Changes nothing.",
+        discussion: """
+            For the migration: hashkv equal on all members, and the v2 and v3 stores equal key by key. The latter \
+            holds until clients write to the v3 store; from then on use -e etcd_verified_v2=ignore.
+            """
+    )
+
+    @OptionGroup var inventory: InventoryOptions
+    @OptionGroup var variables: VariableOptions
+    @OptionGroup var output: OutputOptions
+    @Argument(help: "The playbook.") var playbook = "playbooks/migrate_etcd_v2_to_v3.yaml"
+
+    func run() async throws {
+        try await ExitReason.reporting {
+            let session = Session(output)
+            let request = RunRequest(
+                playbook: playbook,
+                inventory: inventory.inventory,
+                limit: inventory.limit,
+                extraVariables: variables.extraVars
+            )
+            let play = try PlayLoader.load(request)
+            let hosts = HostDirectory(play, connector: session.connector).readOnly()
+            let verification = Verification(play, request)
+            let signals = SignalSource()
+            let view = session.view(of: verification.plan)
+            let conclusion = try await view.run {
+                try await verification.run(over: hosts, observer: view, signals: signals.signals)
+            }
+            if conclusion.exitCode != 0 { throw ExitCode(conclusion.exitCode) }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLibSSH2
+
+/// A `LIBSSH2_CHANNEL`. Keeps its session alive; a channel that was not freed is freed with the session.
+final class ChannelHandle {
+    /// Which of a channel's two ways out is read.
+    enum Stream: Int32 {
+        case standardOutput = 0
+        case standardError = 1
+    }
+
+    private let session: SessionHandle
+    private var channel: OpaquePointer?
+
+    init(_ channel: OpaquePointer, of session: SessionHandle) {
+        self.channel = channel
+        self.session = session
+    }
+
+    /// Asks the server to run the command. The bytes must stay where they are until the attempt is done.
+    func execute(_ command: UnsafeBufferPointer<CChar>) -> Attempt<Void> {
+        guard let channel else { return closed() }
+        let request = "exec"
+        return session.attempt(
+            libssh2_channel_process_startup(
+                channel,
+                request,
+                UInt32(request.utf8.count),
+                command.baseAddress,
+                UInt32(command.count)
+            )
+        )
+    }
+
+    /// Bytes taken; libssh2 takes a packet's worth at most.
+    func write(_ bytes: UnsafeRawBufferPointer) -> Attempt<Int> {
+        guard let channel else { return closed() }
+        let count = libssh2_channel_write_ex(channel, 0, bytes.bindMemory(to: CChar.self).baseAddress, bytes.count)
+        return count < 0 ? session.failure(Int32(count)) : .done(count)
+    }
+
+    func sendEOF() -> Attempt<Void> {
+        guard let channel else { return closed() }
+        return session.attempt(libssh2_channel_send_eof(channel))
+    }
+
+    /// Bytes read; 0 at the end of the stream.
+    func read(_ stream: Stream, into buffer: UnsafeMutableRawBufferPointer) -> Attempt<Int> {
+        guard let channel else { return closed() }
+        let count = libssh2_channel_read_ex(
+            channel,
+            stream.rawValue,
+            buffer.bindMemory(to: CChar.self).baseAddress,
+            buffer.count
+        )
+        return count < 0 ? session.failure(Int32(count)) : .done(count)
+    }
+
+    /// Whether the server said that nothing more comes, and all of it was read.
+    var isAtEnd: Bool { channel.map { libssh2_channel_eof($0) != 0 } ?? true }
+
+    /// What the server said about the command's end. For messages only: up to libssh2 1.11 an exit status of 0 is
+    /// also reported for a command that was killed or whose channel was cut (libssh2 issues 2515 and 2516).
+    var endForMessages: String {
+        guard let channel else { return "channel closed" }
+        var signal: UnsafeMutablePointer<CChar>?
+        var length = 0
+        _ = libssh2_channel_get_exit_signal(channel, &signal, &length, nil, nil, nil, nil)
+        if let signal {
+            defer { session.release(signal) }
+            return "signal \(String(cString: signal))"
+        }
+        return "exit status \(libssh2_channel_get_exit_status(channel))"
+    }
+
+    /// Closes and frees the channel; done when the server has closed it too.
+    func free() -> Attempt<Void> {
+        guard let channel else { return .done(()) }
+        let result = session.attempt(libssh2_channel_free(channel))
+        if case .again = result { return result }
+        self.channel = nil
+        return .done(())
+    }
+
+    private func closed<T>() -> Attempt<T> {
+        .failed(SSHFailure(kind: .library(LIBSSH2_ERROR_CHANNEL_CLOSED), message: "the channel is closed"))
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLibSSH2
+
+/// One command on its channel: how far its request and standard input are sent, and what was read of its streams.
+///
+/// Not `Sendable`: belongs to one running command.
+final class ChannelTransfer {
+    /// What can be done on the channel, in the order of preference.
+    enum Step: CaseIterable {
+        case request, input, endOfInput, standardOutput, standardError
+    }
+
+    let output: OutputWriter
+    private(set) var standardOutput: MarkParser
+    private(set) var standardError: MarkParser
+    private(set) var errorBytes: [UInt8] = []
+
+    private let request: ContiguousArray<CChar>
+    private let input: InputReader
+    private let outputLimit: Int
+    /// Whether the request is sent as a whole, so that other packets may follow.
+    private var isRequestSent = false
+    private var isRequestAnswered = false
+    private var isInputSent = false
+    private var isEndOfInputSent = false
+    private var isOutputAtEnd = false
+    private var isErrorAtEnd = false
+
+    init(frame: CommandFrame, input: InputReader, output: OutputWriter, outputLimit: Int) {
+        request = ContiguousArray(frame.request.utf8.map { CChar(bitPattern: $0) })
+        standardOutput = MarkParser(mark: frame.mark)
+        standardError = MarkParser(mark: frame.mark)
+        self.input = input
+        self.output = output
+        self.outputLimit = outputLimit
+    }
+
+    /// Whether the command's end was seen on both streams, or nothing more can come.
+    var isOver: Bool {
+        (standardOutput.isComplete && standardError.isComplete) || (isOutputAtEnd && isErrorAtEnd)
+    }
+
+    /// The last line that the node said outside of the script's own output, for messages.
+    var lastWords: String {
+        [standardError.preface, standardOutput.preface, Array(errorBytes.suffix(1024))]
+            .map { String(decoding: $0, as: UTF8.self).split(whereSeparator: \.isNewline).suffix(3).joined(separator: " / ") }
+            .filter { !$0.isEmpty }
+            .joined(separator: " / ")
+    }
+
+    /// Does as much of one step as can be done without waiting. The count says whether anything moved.
+    func take(_ step: Step, on channel: ChannelHandle, _ loop: SSHEventLoop) throws(SSHFailure) -> Attempt<Int> {
+        switch step {
+        case .request: sendRequest(on: channel)
+        case .input: try sendInput(on: channel)
+        case .endOfInput: sendEndOfInput(on: channel)
+        case .standardOutput: try read(.standardOutput, from: channel, loop)
+        case .standardError: try read(.standardError, from: channel, loop)
+        }
+    }
+
+    private func sendRequest(on channel: ChannelHandle) -> Attempt<Int> {
+        guard !isRequestAnswered else { return .done(0) }
+        switch request.withUnsafeBufferPointer({ channel.execute($0) }) {
+        case .done:
+            isRequestSent = true
+            isRequestAnswered = true
+            return .done(1)
+        case .again(let interest):
+            if !interest.contains(.write) { isRequestSent = true }
+            return .again(interest)
+        case .failed(let failure):
+            return .failed(failure)
+        }
+    }
+
+    private func sendInput(on channel: ChannelHandle) throws(SSHFailure) -> Attempt<Int> {
+        guard isRequestSent, !isInputSent else { return .done(0) }
+        var moved = 0
+        // Bounded, so that reading gets its turn.
+        for _ in 0..<16 {
+            if try input.isAtEnd() {
+                isInputSent = true
+                return .done(moved + 1)
+            }
+            switch input.offer({ channel.write($0) }) {
+            case .done(0): return .done(moved)
+            case .done(let count): moved += count
+            case .again(let interest):
+                return interest.contains(.write) || moved == 0 ? .again(interest) : .done(moved)
+            case .failed(let failure):
+                // A command may end without reading all of its input; how it ended is told by its marks.
+                guard Self.isClosedForInput(failure) else { return .failed(failure) }
+                isInputSent = true
+                isEndOfInputSent = true
+                return .done(1)
+            }
+        }
+        return .done(moved)
+    }
+
+    private static func isClosedForInput(_ failure: SSHFailure) -> Bool {
+        failure.kind == .library(LIBSSH2_ERROR_CHANNEL_CLOSED) || failure.kind == .library(LIBSSH2_ERROR_CHANNEL_EOF_SENT)
+    }
+
+    private func sendEndOfInput(on channel: ChannelHandle) -> Attempt<Int> {
+        guard isInputSent, !isEndOfInputSent else { return .done(0) }
+        switch channel.sendEOF() {
+        case .done:
+            isEndOfInputSent = true
+            return .done(1)
+        case .again(let interest): return .again(interest)
+        case .failed(let failure):
+            guard Self.isClosedForInput(failure) else { return .failed(failure) }
+            isEndOfInputSent = true
+            return .done(1)
+        }
+    }
+
+    private func read(
+        _ stream: ChannelHandle.Stream,
+        from channel: ChannelHandle,
+        _ loop: SSHEventLoop
+    ) throws(SSHFailure) -> Attempt<Int> {
+        guard isRequestAnswered else { return .done(0) }
+        let isStandardOutput = stream == .standardOutput
+        if isStandardOutput ? isOutputAtEnd : isErrorAtEnd { return .done(0) }
+        let attempt: Attempt<Int> = loop.withScratch { scratch in
+            let attempt = channel.read(stream, into: scratch)
+            if case .done(let count) = attempt, count > 0 {
+                let bytes = UnsafeRawBufferPointer(rebasing: scratch[..<count])
+                if isStandardOutput {
+                    standardOutput.feed(bytes) { output.take($0) }
+                } else {
+                    standardError.feed(bytes) { errorBytes += $0 }
+                }
+            }
+            return attempt
+        }
+        if case .done(0) = attempt, channel.isAtEnd {
+            if isStandardOutput { isOutputAtEnd = true } else { isErrorAtEnd = true }
+            return .done(1)
+        }
+        if let failure = output.failure { throw failure }
+        guard output.bytes.count + errorBytes.count <= outputLimit else {
+            throw SSHFailure(kind: .local, message: "it printed more than \(outputLimit) bytes")
+        }
+        return attempt
+    }
+}

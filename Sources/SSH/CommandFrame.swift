@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Remote
+
+/// The shell text around a script by which its beginning and its end are recognised.
+///
+/// libssh2 up to 1.11 reports exit status 0 for a command that was killed or whose channel was cut, so the end is told
+/// in band. A mark is the byte 0x1e, a nonce, a word and a newline. The shell that runs the script prints `begin` and
+/// `rc=N`; the login shell around it prints `outer=N` in any case. All three go to standard output *and* standard
+/// error: when the last mark was seen on both, both streams are complete, whether or not something that the script left
+/// behind still holds them open.
+struct CommandFrame {
+    /// Longest command that is sent as one `exec` request. libssh2 puts a request into one packet of 35,000 bytes
+    /// (`MAX_SSH_PACKET_LEN`), and Linux takes 128 KiB for one argument.
+    static let longestRequest = 30_000
+
+    let nonce: String
+    /// What the login shell is asked to run.
+    let request: String
+    /// Goes to standard input before what the command itself gets: a script too long for the request.
+    let inputPrefix: [UInt8]
+
+    /// - Parameter user: whom the script runs as; nil for the login user.
+    init(script: String, as user: String?) {
+        self.init(script: script, as: user, nonce: Self.randomNonce())
+    }
+
+    init(script: String, as user: String?, nonce: String) {
+        self.nonce = nonce
+        let inline = Self.request(shell: Self.shell(user), script: script, length: nil, nonce: nonce)
+        if inline.utf8.count <= Self.longestRequest {
+            request = inline
+            inputPrefix = []
+        } else {
+            // `$(…)` takes newlines off the end, so they are taken off here too, for the lengths to agree.
+            let trimmed = Array(script.utf8).reversed().drop { $0 == UInt8(ascii: "\n") }.reversed()
+            request = Self.request(shell: Self.shell(user), script: "", length: trimmed.count, nonce: nonce)
+            inputPrefix = Array(trimmed)
+        }
+    }
+
+    /// The bytes that every mark of this command begins with.
+    var mark: [UInt8] { [0x1e] + Array(nonce.utf8) + [UInt8(ascii: " ")] }
+
+    private static func randomNonce() -> String {
+        var random = SystemRandomNumberGenerator()
+        return String(random.next(), radix: 36) + String(random.next(), radix: 36)
+    }
+
+    private static func shell(_ user: String?) -> String {
+        guard let user else { return "/bin/sh" }
+        // -n: never ask; a question would wait for an answer that nobody gives.
+        return "sudo -n -H -u \(ShellQuoting.quote(user)) -- /bin/sh"
+    }
+
+    private static func request(shell: String, script: String, length: Int?, nonce: String) -> String {
+        let words = ["-c", inner(length: length, nonce: nonce), "sh", script]
+        return "\(shell) \(ShellQuoting.line(words)); __r=$?; \(mark("outer=%s", "\"$__r\"", nonce))"
+    }
+
+    /// The shell that runs the script, in a subshell, so that `exit` ends the script and not the telling of its end.
+    private static func inner(length: Int?, nonce: String) -> String {
+        // Exactly the script's bytes are taken from standard input: a byte at a time, because what is read too much is
+        // lost to the script. Cut short, it is not begun.
+        let take = length.map {
+            "__s=$(dd ibs=1 obs=65536 count=\($0) 2>/dev/null); [ ${#__s} -eq \($0) ] || exit 126"
+        }
+        return """
+            LC_ALL=C; PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+            export LC_ALL PATH
+            \(take ?? "__s=$1"); shift
+            \(mark("begin", nil, nonce))
+            (eval "$__s"); __r=$?
+            \(mark("rc=%s", "\"$__r\"", nonce))
+            """
+    }
+
+    private static func mark(_ format: String, _ argument: String?, _ nonce: String) -> String {
+        let line = "printf '\\036\(nonce) \(format)\\n'" + (argument.map { " " + $0 } ?? "")
+        return "\(line); \(line) >&2"
+    }
+}

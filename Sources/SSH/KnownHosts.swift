@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Crypto
+import Foundation
+
+/// The host keys on record: the `known_hosts` files of OpenSSH (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
+///
+/// Read by hand and not by `libssh2_knownhost_`, which knows no markers, no wildcards and no negation, stumbles over
+/// comments (libssh2 issues 1628 and 1629), and cannot say on which line an entry stands.
+struct KnownHosts {
+    enum Marker: String {
+        case revoked = "@revoked"
+        case certAuthority = "@cert-authority"
+    }
+
+    struct Entry: Equatable {
+        var marker: Marker?
+        var names: String
+        var key: HostKey
+        /// `FILE:LINE`, for messages.
+        var place: String
+    }
+
+    /// What the record says about a key that a server offers.
+    enum Verdict: Equatable {
+        case known
+        case unknown
+        /// Other keys are on record for this host.
+        case changed(Entry)
+        case revoked(Entry)
+    }
+
+    private(set) var entries: [Entry] = []
+    /// Lines that could not be read, with their place.
+    private(set) var warnings: [String] = []
+
+    /// Reads the files that exist; one that does not is no error.
+    init(files: [String]) {
+        for file in files {
+            guard let data = FileManager.default.contents(atPath: Self.expand(file)) else { continue }
+            add(String(decoding: data, as: UTF8.self), from: file)
+        }
+    }
+
+    init(text: String, name: String) { add(text, from: name) }
+
+    private mutating func add(_ text: String, from file: String) {
+        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            var words = line.split(whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\r" || $0 == "\r\n" })
+            guard let first = words.first, !first.hasPrefix("#") else { continue }
+            let place = "\(file):\(index + 1)"
+            var marker: Marker?
+            if first.hasPrefix("@") {
+                marker = Marker(rawValue: String(first))
+                guard marker != nil else {
+                    warnings.append("\(place): unknown marker \(first)")
+                    continue
+                }
+                words.removeFirst()
+            }
+            guard words.count >= 3, let blob = Data(base64Encoded: String(words[2])) else {
+                warnings.append("\(place): not a known_hosts entry (names, key type, base64 key)")
+                continue
+            }
+            let key = HostKey(blob: Array(blob))
+            guard key.type == String(words[1]) else {
+                warnings.append("\(place): says \(words[1]), but the key is of another type")
+                continue
+            }
+            entries.append(Entry(marker: marker, names: String(words[0]), key: key, place: place))
+        }
+    }
+
+    // MARK: - Questions
+
+    /// The name under which a host is on record: `host`, or `[host]:port` for any port but 22.
+    static func recordName(address: String, port: Int) -> String {
+        let name = address.lowercased()
+        return port == 22 ? name : "[\(name)]:\(port)"
+    }
+
+    /// The entries whose names match. Certificate authorities among them are not used: libssh2 cannot check
+    /// host certificates in any release up to 1.11.
+    func entries(for name: String) -> [Entry] {
+        entries.filter { Self.matches($0.names, name) }
+    }
+
+    func verdict(on key: HostKey, of name: String) -> Verdict {
+        let matching = entries(for: name)
+        if let revoked = matching.first(where: { $0.marker == .revoked && $0.key == key }) { return .revoked(revoked) }
+        let plain = matching.filter { $0.marker == nil }
+        if plain.contains(where: { $0.key == key }) { return .known }
+        // An entry of the same type is the better one to point at.
+        if let other = plain.first(where: { $0.key.type == key.type }) ?? plain.first { return .changed(other) }
+        return .unknown
+    }
+
+    /// The host key methods to ask the server for, those on record first, so that it proves the key that we know.
+    func preferredMethods(for name: String) -> [String] {
+        var methods: [String] = []
+        for entry in entries(for: name) where entry.marker == nil {
+            methods += entry.key.type == "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"] : [entry.key.type]
+        }
+        let usual = [
+            "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512",
+            "rsa-sha2-256", "ssh-rsa",
+        ]
+        var seen: Set<String> = []
+        return (methods + usual).filter { seen.insert($0).inserted }
+    }
+
+    // MARK: - Names
+
+    static func matches(_ names: String, _ name: String) -> Bool {
+        if names.hasPrefix("|1|") { return matchesHash(names, name) }
+        var isMatch = false
+        for pattern in names.split(separator: ",") {
+            if pattern.hasPrefix("!") {
+                if Self.glob(Array(pattern.dropFirst().lowercased().utf8), Array(name.utf8)) { return false }
+            } else if Self.glob(Array(pattern.lowercased().utf8), Array(name.utf8)) {
+                isMatch = true
+            }
+        }
+        return isMatch
+    }
+
+    /// `|1|SALT|HASH`, with HMAC-SHA1 of the name under the salt.
+    private static func matchesHash(_ names: String, _ name: String) -> Bool {
+        let parts = names.split(separator: "|")
+        guard parts.count == 3, let salt = Data(base64Encoded: String(parts[1])),
+            let hash = Data(base64Encoded: String(parts[2]))
+        else { return false }
+        return HMAC<Insecure.SHA1>.isValidAuthenticationCode(
+            hash,
+            authenticating: Data(name.utf8),
+            using: SymmetricKey(data: salt)
+        )
+    }
+
+    /// `*` for any bytes and `?` for one.
+    private static func glob(_ pattern: [UInt8], _ text: [UInt8]) -> Bool {
+        var patternIndex = 0
+        var textIndex = 0
+        var star: (pattern: Int, text: Int)?
+        while textIndex < text.count {
+            if patternIndex < pattern.count, pattern[patternIndex] == UInt8(ascii: "*") {
+                star = (patternIndex, textIndex)
+                patternIndex += 1
+            } else if patternIndex < pattern.count,
+                pattern[patternIndex] == text[textIndex] || pattern[patternIndex] == UInt8(ascii: "?")
+            {
+                patternIndex += 1
+                textIndex += 1
+            } else if let last = star {
+                patternIndex = last.pattern + 1
+                textIndex = last.text + 1
+                star = (last.pattern, textIndex)
+            } else {
+                return false
+            }
+        }
+        return pattern[patternIndex...].allSatisfy { $0 == UInt8(ascii: "*") }
+    }
+
+    static func expand(_ path: String) -> String {
+        guard path.hasPrefix("~/") else { return path }
+        let home = ProcessInfo.processInfo.environment["HOME"] ?? NSHomeDirectory()
+        return home + path.dropFirst(1)
+    }
+}

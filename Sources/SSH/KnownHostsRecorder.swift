@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Synchronization
+
+/// Writes a host key down, for the policy that accepts new ones.
+enum KnownHostsRecorder {
+    /// Sessions of this process write one after the other.
+    private static let turn = Mutex(())
+
+    /// Appends one line. A single `write` to a file opened for appending is atomic on a local file system, so that
+    /// neither another process nor a crash leaves half a line between two others.
+    static func record(_ key: HostKey, of name: String, in file: String) throws(SSHFailure) {
+        let path = KnownHosts.expand(file)
+        let result: Result<Void, SSHFailure> = turn.withLock { _ in
+            Result { () throws(SSHFailure) in try append("\(name) \(key.type) \(key.base64)\n", to: path) }
+        }
+        try result.get()
+    }
+
+    private static func append(_ line: String, to path: String) throws(SSHFailure) {
+        let folder = URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
+        if mkdir(folder, 0o700) != 0, errno != EEXIST { throw .system("mkdir \(folder)", errno) }
+        let descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw .system("open \(path)", errno) }
+        defer { close(descriptor) }
+        var last: UInt8 = UInt8(ascii: "\n")
+        let size = lseek(descriptor, 0, SEEK_END)
+        if size > 0 { _ = pread(descriptor, &last, 1, size - 1) }
+        let text = Array(((last == UInt8(ascii: "\n") ? "" : "\n") + line).utf8)
+        guard write(descriptor, text, text.count) == text.count, fsync(descriptor) == 0 else {
+            throw .system("write \(path)", errno)
+        }
+    }
+}

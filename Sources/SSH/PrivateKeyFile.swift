@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// What can be said about a private key file before it is tried. Never holds the private part.
+struct PrivateKeyFile {
+    enum State: Equatable {
+        case missing
+        case unreadable(String)
+        /// Not a private key in any form that libssh2 reads.
+        case notAKey
+        case encrypted
+        case usable
+    }
+
+    var path: String
+    var state: State
+    /// Like `ssh-ed25519`; nil where the file does not say without its passphrase.
+    var type: String?
+    /// The public key, where the file has it in the clear.
+    var publicKey: [UInt8]?
+
+    /// The ones OpenSSH tries by itself, of those that libssh2 can use.
+    static let usual = ["~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"]
+
+    init(inspecting file: String) {
+        path = KnownHosts.expand(file)
+        state = .missing
+        guard access(path, F_OK) == 0 else { return }
+        guard access(path, R_OK) == 0, let data = FileManager.default.contents(atPath: path), data.count < 1 << 16 else {
+            state = .unreadable(String(cString: strerror(errno)))
+            return
+        }
+        read(String(decoding: data, as: UTF8.self))
+    }
+
+    private mutating func read(_ text: String) {
+        state = .usable
+        if text.contains("BEGIN OPENSSH PRIVATE KEY") {
+            readOpenSSH(text)
+        } else if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
+            state = .encrypted
+        } else if text.contains("BEGIN RSA PRIVATE KEY") {
+            type = "ssh-rsa"
+        } else if !text.contains("PRIVATE KEY-----") {
+            state = .notAKey
+        }
+    }
+
+    /// OpenSSH's `PROTOCOL.key`: magic, cipher, key derivation, its options, number of keys, public keys in the clear.
+    private mutating func readOpenSSH(_ text: String) {
+        let body = text.split(separator: "\n").filter { !$0.hasPrefix("-----") }.joined()
+        let magic = Array("openssh-key-v1\0".utf8)
+        guard let data = Data(base64Encoded: body, options: .ignoreUnknownCharacters), data.starts(with: magic) else {
+            state = .notAKey
+            return
+        }
+        var reader = SSHWireReader(Array(data))
+        reader.skip(magic.count)
+        guard let cipher = reader.string(), reader.string() != nil, reader.string() != nil, reader.uint32() != nil,
+            let key = reader.string()
+        else {
+            state = .notAKey
+            return
+        }
+        publicKey = key
+        type = HostKey(blob: key).type
+        if cipher != Array("none".utf8) { state = .encrypted }
+    }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLibSSH2
+import Foundation
+import Logging
+import Remote
+
+extension SSHConnection {
+    /// Tries the configured key files, then the agent, then, where none is configured, the usual files.
+    func authenticate(until deadline: ContinuousClock.Instant) async throws(RemoteError) {
+        var tried: [String] = []
+        do throws(SSHFailure) {
+            let configured = endpoint.privateKeyFiles.map { PrivateKeyFile(inspecting: $0) }
+            if try await authenticate(with: configured, until: deadline, &tried) { return }
+            if endpoint.useAgent, try await authenticateWithAgent(configured, until: deadline, &tried) { return }
+            if configured.isEmpty {
+                let usual = PrivateKeyFile.usual.map { PrivateKeyFile(inspecting: $0) }.filter { $0.state != .missing }
+                if usual.isEmpty { tried.append("no key in \(PrivateKeyFile.usual.joined(separator: ", "))") }
+                if try await authenticate(with: usual, until: deadline, &tried) { return }
+            }
+        } catch {
+            let sofar = tried.isEmpty ? "" : "; before that: " + tried.joined(separator: "; ")
+            guard case .library = error.kind else {
+                throw self.error(.unreachable, "\(error)\(sofar)", remedy: "nothing was begun; try again")
+            }
+            throw self.error(
+                .authentication,
+                "the server ended the connection during authentication: \(error)\(sofar)",
+                remedy: "name the one right key for this host; the server counts each key tried (MaxAuthTries)"
+            )
+        }
+        throw await refusal(tried, until: deadline)
+    }
+
+    private func refusal(_ tried: [String], until deadline: ContinuousClock.Instant) async -> RemoteError {
+        var methods = ""
+        if let session,
+            let list = try? await drive("asking how to authenticate", until: deadline, { [user = endpoint.user] in
+                session.authenticationMethods(user: user)
+            })
+        {
+            methods = "; the server takes \(list)"
+        }
+        return error(
+            .authentication,
+            "user \(endpoint.user) was not let in. Tried: \(tried.isEmpty ? "nothing" : tried.joined(separator: "; "))\(methods)",
+            remedy: "put the public key into ~\(endpoint.user)/.ssh/authorized_keys on the node, or name the right key and user "
+                + "in the inventory (ansible_ssh_private_key_file, ansible_user)"
+        )
+    }
+
+    // MARK: - Files
+
+    private func authenticate(
+        with files: [PrivateKeyFile],
+        until deadline: ContinuousClock.Instant,
+        _ tried: inout [String]
+    ) async throws(SSHFailure) -> Bool {
+        for file in files {
+            switch file.state {
+            case .missing: tried.append("\(file.path): no such file")
+            case .unreadable(let reason): tried.append("\(file.path): \(reason)")
+            case .notAKey: tried.append("\(file.path): not a private key that libssh2 can read")
+            case .encrypted: tried.append("\(file.path): has a passphrase; load it into the agent with ssh-add")
+            case .usable:
+                guard let failure = try await attemptKey(file.path, until: deadline) else { return true }
+                tried.append(explain(failure, "key \(file.path)", type: file.type))
+            }
+        }
+        return false
+    }
+
+    private func attemptKey(_ path: String, until deadline: ContinuousClock.Instant) async throws(SSHFailure) -> SSHFailure? {
+        guard let session else { throw SSHFailure(kind: .local, message: "the connection is closed") }
+        let user = endpoint.user
+        do throws(SSHFailure) {
+            try await drive("authenticating", until: deadline) { session.authenticate(user: user, privateKeyFile: path) }
+            return nil
+        } catch {
+            return try Self.refusedKey(error)
+        }
+    }
+
+    /// A key that was not taken is followed by the next; a connection that broke is not.
+    private static func refusedKey(_ failure: SSHFailure) throws(SSHFailure) -> SSHFailure {
+        switch failure.kind {
+        case .library(LIBSSH2_ERROR_AUTHENTICATION_FAILED), .library(LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED),
+            .library(LIBSSH2_ERROR_FILE), .library(LIBSSH2_ERROR_KEYFILE_AUTH_FAILED),
+            .library(LIBSSH2_ERROR_METHOD_NONE), .library(LIBSSH2_ERROR_METHOD_NOT_SUPPORTED), .library(-1), .local:
+            return failure
+        default:
+            throw failure
+        }
+    }
+
+    private nonisolated func explain(_ failure: SSHFailure, _ what: String, type: String?) -> String {
+        guard type == "ssh-rsa", !SessionHandle.signsRSAWithSHA2 else { return "\(what): \(failure)" }
+        return "\(what): \(failure) (libssh2 \(SessionHandle.libraryVersion) cannot sign RSA with SHA-2, which servers ask "
+            + "for since OpenSSH 8.8: use an ed25519 or ecdsa key, or libssh2 1.11 or later)"
+    }
+
+    // MARK: - Agent
+
+    private func authenticateWithAgent(
+        _ configured: [PrivateKeyFile],
+        until deadline: ContinuousClock.Instant,
+        _ tried: inout [String]
+    ) async throws(SSHFailure) -> Bool {
+        guard let path = ProcessInfo.processInfo.environment["SSH_AUTH_SOCK"], !path.isEmpty else {
+            tried.append("no agent (SSH_AUTH_SOCK is not set)")
+            return false
+        }
+        do throws(SSHFailure) {
+            let agent = try SSHAgentClient(path: path, loop: loop, deadline: min(deadline, .now + limits.agent))
+            var identities = try await agent.identities()
+            if identities.isEmpty { tried.append("the agent has no keys") }
+            // Those that belong to a configured file first: the server allows only some tries.
+            let wanted = configured.compactMap(\.publicKey)
+            identities = identities.filter { wanted.contains($0.publicKey) } + identities.filter { !wanted.contains($0.publicKey) }
+            for identity in identities.prefix(limits.agentKeys) {
+                guard let failure = try await attempt(identity, agent, until: deadline) else { return true }
+                tried.append(explain(failure, "agent's key \(identity.comment)", type: HostKey(blob: identity.publicKey).type))
+            }
+        } catch {
+            if case .library = error.kind { throw error }
+            if error.kind == .cancelled { throw error }
+            tried.append("the agent: \(error)")
+        }
+        return false
+    }
+
+    private func attempt(
+        _ identity: SSHAgentClient.Identity,
+        _ agent: SSHAgentClient,
+        until deadline: ContinuousClock.Instant
+    ) async throws(SSHFailure) -> SSHFailure? {
+        guard let session else { throw SSHFailure(kind: .local, message: "the connection is closed") }
+        let signer = AgentSigner()
+        while true {
+            switch session.authenticate(user: endpoint.user, publicKey: identity.publicKey, signer: signer) {
+            case .done: return nil
+            case .failed(let failure): return try Self.refusedKey(failure)
+            case .again(let interest):
+                if let request = signer.request, signer.signature == nil {
+                    signer.signature = try await agent.sign(request, with: identity.publicKey, flags: signer.flags)
+                } else {
+                    try await pause(for: interest, until: deadline, doing: "authenticating")
+                }
+            }
+        }
+    }
+}

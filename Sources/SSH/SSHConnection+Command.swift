@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLibSSH2
+import Foundation
+import Logging
+import Remote
+
+extension SSHConnection {
+    /// Runs one command when its turn comes.
+    ///
+    /// The result is given as soon as the command's end was seen on both streams; the channel is closed on the side.
+    func execute(_ request: ChannelRequest) async throws(RemoteError) -> ChannelResult {
+        guard await gate.enter() else { throw error(.unreachable, "\(request.label): cancelled before it was sent") }
+        defer { gate.leave() }
+        let deadline = ContinuousClock.now + request.timeout
+        let frame = CommandFrame(script: request.script, as: request.user)
+        let transfer: ChannelTransfer
+        do throws(SSHFailure) {
+            transfer = ChannelTransfer(
+                frame: frame,
+                input: try InputReader(prefix: frame.inputPrefix, request.input),
+                output: try OutputWriter(request.output),
+                outputLimit: limits.outputBytes
+            )
+        } catch {
+            throw self.error(.transfer, "\(request.label): \(error)")
+        }
+        let channel = try await openChannel(until: deadline)
+        startWatch()
+        do throws(SSHFailure) {
+            try await pump(transfer, through: channel, until: deadline)
+        } catch {
+            drop()
+            throw verdict(on: error, transfer, request)
+        }
+        return try await conclude(transfer, channel, request)
+    }
+
+    // MARK: - Moving bytes
+
+    /// Sends the request and standard input and reads both streams, whichever can be done, until the end was seen.
+    ///
+    /// Standard input does not wait for the server's word that the command was started: one round trip less. A call
+    /// that stopped amid a packet (it waits to write) is repeated before any other is made.
+    private func pump(
+        _ transfer: ChannelTransfer,
+        through channel: ChannelHandle,
+        until deadline: ContinuousClock.Instant
+    ) async throws(SSHFailure) {
+        var halfSent: ChannelTransfer.Step?
+        var rounds = 0
+        // Over only when no packet is half sent, or the next call on the session would run into it.
+        while !transfer.isOver || halfSent != nil {
+            var hasMoved = false
+            var interest = SSHEventLoop.Interest.read
+            for step in halfSent.map({ [$0] }) ?? ChannelTransfer.Step.allCases {
+                halfSent = nil
+                switch try transfer.take(step, on: channel, loop) {
+                case .done(let count):
+                    if count > 0 { hasMoved = true }
+                case .failed(let failure):
+                    throw failure
+                case .again(let wanted):
+                    guard wanted.contains(.write) else { continue }
+                    halfSent = step
+                    interest = wanted
+                }
+                if halfSent != nil { break }
+            }
+            if transfer.isOver, halfSent == nil { return }
+            rounds += 1
+            if halfSent == nil, hasMoved {
+                // Others on this loop get their turn amid a long transfer, and its deadline counts all the same.
+                if rounds % 8 == 0 {
+                    await Task.yield()
+                    if Task.isCancelled { throw SSHFailure(kind: .cancelled, message: "cancelled while it ran") }
+                }
+                if ContinuousClock.now >= deadline {
+                    throw SSHFailure(kind: .deadlinePassed, message: "the deadline passed while it ran")
+                }
+                continue
+            }
+            try await pause(for: interest, until: deadline, doing: "it ran", watching: true)
+        }
+    }
+
+    // MARK: - What it means
+
+    private func conclude(
+        _ transfer: ChannelTransfer,
+        _ channel: ChannelHandle,
+        _ request: ChannelRequest
+    ) async throws(RemoteError) -> ChannelResult {
+        let end = channel.endForMessages
+        switch transfer.standardOutput.state {
+        case .ended(let code):
+            await retire(channel)
+            do throws(SSHFailure) {
+                return ChannelResult(
+                    exitCode: code,
+                    standardOutput: transfer.output.bytes,
+                    standardError: transfer.errorBytes,
+                    digest: try transfer.output.finish()
+                )
+            } catch {
+                throw self.error(.transfer, "\(request.label): \(error)")
+            }
+        case .outerEnded(begun: false, let code):
+            await retire(channel)
+            throw notBegun(transfer, code, request)
+        case .outerEnded(begun: true, let code):
+            await retire(channel)
+            throw doubt(request, "its shell was killed (the login shell saw \(code))")
+        case .before, .running:
+            drop()
+            let said = transfer.lastWords
+            let word = said.isEmpty ? "" : "; the node said: \(said)"
+            throw doubt(request, "the channel ended without the command's own end (server: \(end))\(word)")
+        }
+    }
+
+    /// The login shell came to its end and the script's shell never began: `sudo` refused, or there is no shell.
+    private func notBegun(_ transfer: ChannelTransfer, _ code: Int, _ request: ChannelRequest) -> RemoteError {
+        let said = transfer.lastWords.isEmpty ? "exit code \(code)" : transfer.lastWords
+        guard let user = request.user else {
+            return error(.unreachable, "\(request.label): /bin/sh did not start: \(said)", remedy: "nothing was begun")
+        }
+        return error(
+            .become,
+            "\(request.label): sudo to \(user) was refused: \(said)",
+            remedy: "nothing was begun; give \(endpoint.user) a rule on the node, "
+                + "`\(endpoint.user) ALL=(\(user)) NOPASSWD: ALL` by visudo, or turn ansible_become off in the inventory"
+        )
+    }
+
+    private nonisolated func doubt(_ request: ChannelRequest, _ what: String) -> RemoteError {
+        error(
+            .inDoubt,
+            "\(request.label): \(what)",
+            remedy: "it may have run in part or in whole, and may still be running; look at the node before anything is repeated"
+        )
+    }
+
+    /// What a failure amid a command means for it.
+    private func verdict(on failure: SSHFailure, _ transfer: ChannelTransfer, _ request: ChannelRequest) -> RemoteError {
+        if failure.kind == .library(LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED) {
+            return error(.unreachable, "\(request.label): the server refuses to run commands", remedy: "nothing was begun")
+        }
+        switch failure.kind {
+        case .deadlinePassed: return doubt(request, "not done after \(request.timeout)")
+        case .silent: return doubt(request, "the node went \(failure)")
+        default: return doubt(request, "connection lost: \(failure)")
+        }
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLibSSH2
+import Foundation
+import Logging
+import Remote
+
+extension SSHConnection {
+    /// TCP, handshake, host key, authentication. Each has its deadline; a failure says what to do about it.
+    func connect(until commandDeadline: ContinuousClock.Instant) async throws(RemoteError) {
+        let started = ContinuousClock.now
+        let deadline = min(commandDeadline, started + endpoint.connectTimeout)
+        let socket: Int32
+        do throws(SSHFailure) {
+            let connector = TCPConnector(address: endpoint.address, port: endpoint.port, loop: loop)
+            socket = try await connector.connect(until: deadline)
+        } catch {
+            throw self.error(
+                .unreachable,
+                "no connection to \(endpoint.address) port \(endpoint.port): \(error)",
+                remedy: "check the address and port in the inventory, that the node is up, and that sshd listens there"
+            )
+        }
+        let record = KnownHosts(files: knownHostsFiles)
+        for warning in record.warnings {
+            logger.debug("known_hosts: \(warning)", metadata: ["host": "\(endpoint.name)"])
+        }
+        do throws(SSHFailure) {
+            let session = try SessionHandle(socket: socket)
+            self.session = session
+            session.preferHostKeys(record.preferredMethods(for: recordName))
+            try await drive("waiting for the SSH handshake", until: deadline) { session.handshake() }
+        } catch {
+            let reasons = await handshakeReasons(error, until: deadline)
+            drop()
+            throw reasons
+        }
+        do throws(RemoteError) {
+            try checkHostKey(against: record)
+            try await authenticate(until: min(commandDeadline, .now + limits.authentication))
+        } catch {
+            drop()
+            throw error
+        }
+        logger.debug(
+            "connected",
+            metadata: ["host": "\(endpoint.name)", "place": "\(endpoint.place)", "took": "\(ContinuousClock.now - started)"]
+        )
+    }
+
+    /// The files in which the host's key is looked up.
+    nonisolated var knownHostsFiles: [String] {
+        endpoint.knownHostsFiles.isEmpty ? ["~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"] : endpoint.knownHostsFiles
+    }
+
+    nonisolated var recordName: String { KnownHosts.recordName(address: endpoint.address, port: endpoint.port) }
+
+    // MARK: - Handshake
+
+    private func handshakeReasons(_ failure: SSHFailure, until deadline: ContinuousClock.Instant) async -> RemoteError {
+        switch failure.kind {
+        case .deadlinePassed:
+            return error(
+                .unreachable,
+                "the port is open, but no SSH server answered within \(endpoint.connectTimeout)",
+                remedy: "check that this port is sshd's, and the load of the node; or allow more time to connect"
+            )
+        case .library(LIBSSH2_ERROR_KEX_FAILURE), .library(LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE),
+            .library(LIBSSH2_ERROR_METHOD_NONE):
+            let known = session.map(AlgorithmProposal.init(knownTo:)) ?? AlgorithmProposal()
+            let probe = AlgorithmProbe(address: endpoint.address, port: endpoint.port, loop: loop)
+            let offered = await probe.proposal(until: .now + .seconds(5))
+            let what = offered.map { known.differences(from: $0) } ?? []
+            return error(
+                .unreachable,
+                "no algorithm in common with the server: "
+                    + (what.isEmpty ? "\(failure)" : what.joined(separator: "; ")),
+                remedy: "libssh2 \(SessionHandle.libraryVersion) is in use: install libssh2 1.11 or later (encrypt-then-mac, "
+                    + "AES-GCM, chacha20 and RSA with SHA-2), or allow one of its algorithms in the node's sshd_config"
+            )
+        default:
+            return error(
+                .unreachable,
+                "the SSH handshake failed: \(failure)",
+                remedy: "look at the server's log; MaxStartups and a firewall can cut new connections too"
+            )
+        }
+    }
+
+    // MARK: - Host key
+
+    /// Compares the server's key with the record, and refuses or writes it down as the policy says.
+    private func checkHostKey(against record: KnownHosts) throws(RemoteError) {
+        guard let blob = session?.hostKey() else { throw error(.hostKey, "the server showed no host key") }
+        let key = HostKey(blob: blob)
+        let offered = "\(key.type) \(key.fingerprint)"
+        let scan = "ssh-keyscan -p \(endpoint.port) -t \(Self.keyscanType(key.type)) \(endpoint.address)"
+        switch (record.verdict(on: key, of: recordName), endpoint.hostKeyPolicy) {
+        case (.known, _), (.unknown, .off), (.changed, .off):
+            return
+        case (.revoked(let entry), _):
+            throw error(
+                .hostKey,
+                "the server's host key \(offered) is revoked at \(entry.place)",
+                remedy: "give the node a new host key; never connect with this one"
+            )
+        case (.changed(let entry), _):
+            let isSameType = entry.key.type == key.type
+            throw error(
+                .hostKey,
+                isSameType
+                    ? "THE HOST KEY HAS CHANGED: the server offers \(offered), \(entry.place) has \(entry.key.fingerprint)"
+                    : "the server offers \(offered), but on record at \(entry.place) is a key of type \(entry.key.type)",
+                remedy: "somebody may be in between; if the node was re-installed, compare the fingerprint on its console, "
+                    + "then: ssh-keygen -R '\(recordName)' -f \(entry.place.split(separator: ":").dropLast().joined(separator: ":"))"
+                    + " && \(scan) >> \(knownHostsFiles[0])"
+            )
+        case (.unknown, .acceptNew):
+            do throws(SSHFailure) {
+                try KnownHostsRecorder.record(key, of: recordName, in: knownHostsFiles[0])
+            } catch let failure {
+                throw error(.hostKey, "the new host key \(offered) could not be written down: \(failure)")
+            }
+            logger.debug("new host key written down", metadata: ["host": "\(endpoint.name)", "key": "\(offered)"])
+        case (.unknown, .strict):
+            let authority = record.entries(for: recordName).first { $0.marker == .certAuthority }
+            let word = authority.map {
+                "; the certificate authority at \($0.place) is not used, libssh2 cannot check host certificates"
+            }
+            throw error(
+                .hostKey,
+                "the host key is not on record: the server offers \(offered), looked up '\(recordName)' in "
+                    + knownHostsFiles.joined(separator: ", ") + (word ?? ""),
+                remedy: "compare the fingerprint on the node's console, then: \(scan) >> \(knownHostsFiles[0])"
+            )
+        }
+    }
+
+    private static func keyscanType(_ type: String) -> String {
+        if type.hasPrefix("ecdsa") { return "ecdsa" }
+        return type == "ssh-rsa" ? "rsa" : "ed25519"
+    }
+}

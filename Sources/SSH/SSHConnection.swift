@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLibSSH2
+import Foundation
+import Logging
+import Remote
+
+/// The one session with a host: opened when it is first needed, opened anew when it was lost, shared by all handles on
+/// that host, and used by one operation at a time.
+///
+/// ## Concurrency
+/// The actor runs on its loop's thread only, so libssh2 sees one thread a session. Calls never block there: what would
+/// block waits in ``pause(for:until:doing:)``. ``gate`` keeps operations apart across their `await`s.
+actor SSHConnection {
+    nonisolated let endpoint: SSHEndpoint
+    nonisolated let limits: SSHLimits
+    nonisolated let loop: SSHEventLoop
+    nonisolated let gate = OperationGate()
+    nonisolated let logger: Logger
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    /// The session while it is thought to be alive.
+    var session: SessionHandle?
+    /// Channels that were closed here and not yet by the server.
+    private var retired: [ChannelHandle] = []
+
+    private var lastInbound = ContinuousClock.now
+    private var nextProbe = ContinuousClock.now
+    private var probesSinceInbound = 0
+
+    init(_ endpoint: SSHEndpoint, limits: SSHLimits, loop: SSHEventLoop, logger: Logger) {
+        self.endpoint = endpoint
+        self.limits = limits
+        self.loop = loop
+        self.logger = logger
+    }
+
+    /// Says goodbye where there is somebody to say it to.
+    func close() async {
+        guard await gate.enter() else { return }
+        defer { gate.leave() }
+        guard let session else { return }
+        _ = try? await drive("closing", until: .now + limits.close) { session.disconnect() }
+        drop()
+    }
+
+    /// Gives the session up. The next operation connects anew.
+    func drop() {
+        session = nil
+        retired = []
+    }
+
+    /// An error about this host that says how it was to be reached.
+    nonisolated func error(_ code: RemoteError.Code, _ message: String, remedy: String? = nil) -> RemoteError {
+        RemoteError(code, host: endpoint.name, "\(message) [\(endpoint.place)]", remedy: remedy)
+    }
+
+    // MARK: - Waiting
+
+    /// Makes a non-blocking call until it is done.
+    func drive<Value>(
+        _ doing: String,
+        until deadline: ContinuousClock.Instant,
+        _ call: () throws(SSHFailure) -> Attempt<Value>
+    ) async throws(SSHFailure) -> Value {
+        while true {
+            switch try call() {
+            case .done(let value): return value
+            case .failed(let failure): throw failure
+            case .again(let interest): try await pause(for: interest, until: deadline, doing: doing)
+            }
+        }
+    }
+
+    /// Begins the watch for a peer that went silent.
+    func startWatch() {
+        lastInbound = .now
+        nextProbe = .now + limits.keepaliveInterval
+        probesSinceInbound = 0
+    }
+
+    /// Waits for the session's socket. While a command runs (`watching`), the peer is asked for a sign of life now and
+    /// then, and given up when it gives none.
+    func pause(
+        for interest: SSHEventLoop.Interest,
+        until deadline: ContinuousClock.Instant,
+        doing: String,
+        watching: Bool = false
+    ) async throws(SSHFailure) {
+        guard let session else { throw SSHFailure(kind: .local, message: "the connection is closed") }
+        let wake = watching ? min(deadline, nextProbe) : deadline
+        switch await loop.wait(on: session.descriptor, for: interest, until: wake) {
+        case .cancelled:
+            throw SSHFailure(kind: .cancelled, message: "cancelled while \(doing)")
+        case .ready(let readable, _):
+            if readable { noteInbound() }
+            if ContinuousClock.now >= deadline { throw late(doing) }
+        case .deadlinePassed:
+            let now = ContinuousClock.now
+            if now >= deadline { throw late(doing) }
+            try await probe(session, now, canReadNow: interest.contains(.read))
+        }
+    }
+
+    private func late(_ doing: String) -> SSHFailure {
+        SSHFailure(kind: .deadlinePassed, message: "the deadline passed while \(doing)")
+    }
+
+    private func noteInbound() {
+        lastInbound = .now
+        probesSinceInbound = 0
+    }
+
+    private func probe(
+        _ session: SessionHandle,
+        _ now: ContinuousClock.Instant,
+        canReadNow: Bool
+    ) async throws(SSHFailure) {
+        // A call that waits to write does not read; what lies there unread is a sign of life all the same.
+        if !canReadNow, await loop.wait(on: session.descriptor, for: .read, until: now) != .deadlinePassed { noteInbound() }
+        let silentSince = lastInbound + limits.silence
+        if probesSinceInbound > 0, now >= silentSince {
+            throw SSHFailure(kind: .silent, message: "silent for \(now - lastInbound) although asked to answer")
+        }
+        // Asked only while the socket takes data: half a packet would have to be finished by the same call.
+        if await loop.wait(on: session.descriptor, for: .write, until: now) != .deadlinePassed {
+            if case .failed(let failure) = session.sendKeepalive() { throw failure }
+        }
+        probesSinceInbound += 1
+        nextProbe = now + limits.keepaliveInterval
+        if silentSince > now { nextProbe = min(nextProbe, silentSince) }
+    }
+
+    // MARK: - Channels
+
+    /// Opens a channel, on a new session where there is none or the old one turns out to be lost.
+    ///
+    /// Nothing has begun until a command is sent on the channel, so trying once more is safe for any command.
+    func openChannel(until deadline: ContinuousClock.Instant) async throws(RemoteError) -> ChannelHandle {
+        for isLastTry in [false, true] {
+            let isFresh = session == nil
+            if isFresh { try await connect(until: deadline) }
+            do throws(SSHFailure) {
+                return try await openChannelOnSession(until: min(deadline, .now + limits.channelOpen))
+            } catch {
+                drop()
+                if isFresh || isLastTry || error.kind == .cancelled || ContinuousClock.now >= deadline {
+                    throw self.error(
+                        .unreachable,
+                        "no channel for a command: \(error)",
+                        remedy: "nothing was begun; look at the server's log (MaxSessions, disk, memory)"
+                    )
+                }
+                logger.debug("connection was lost, connecting anew", metadata: ["host": "\(endpoint.name)"])
+            }
+        }
+        throw error(.unreachable, "no channel for a command")
+    }
+
+    private func openChannelOnSession(until deadline: ContinuousClock.Instant) async throws(SSHFailure) -> ChannelHandle {
+        try await sweep(until: deadline)
+        while let session {
+            do throws(SSHFailure) {
+                return try await drive("opening a channel", until: deadline) { session.openChannel() }
+            } catch {
+                // With `MaxSessions 1` the server refuses as long as it has not closed the channel before.
+                guard error.kind == .library(LIBSSH2_ERROR_CHANNEL_FAILURE), !retired.isEmpty else { throw error }
+                try await waitForRetired(until: deadline)
+            }
+        }
+        throw SSHFailure(kind: .local, message: "the connection is closed")
+    }
+
+    /// Closes the channel without waiting for the server to do so too; that is seen to before the next is opened.
+    func retire(_ channel: ChannelHandle) async {
+        retired.append(channel)
+        do throws(SSHFailure) {
+            try await sweep(until: .now + limits.close)
+        } catch {
+            drop()
+        }
+    }
+
+    /// Frees what the server has closed. Stays only for a packet that is half sent.
+    private func sweep(until deadline: ContinuousClock.Instant) async throws(SSHFailure) {
+        var open: [ChannelHandle] = []
+        for channel in retired {
+            try await drive("closing a channel", until: deadline) {
+                switch channel.free() {
+                case .again(let interest) where !interest.contains(.write):
+                    open.append(channel)
+                    return .done(())
+                case let attempt:
+                    return attempt
+                }
+            }
+        }
+        retired = open
+    }
+
+    private func waitForRetired(until deadline: ContinuousClock.Instant) async throws(SSHFailure) {
+        while !retired.isEmpty {
+            try await sweep(until: deadline)
+            if !retired.isEmpty { try await pause(for: .read, until: deadline, doing: "waiting for a channel to close") }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLibSSH2
+import Foundation
+import Synchronization
+
+/// What a non-blocking call of libssh2 came to.
+enum Attempt<Value> {
+    case done(Value)
+    /// Nothing yet: wait for these and make the same call again.
+    case again(SSHEventLoop.Interest)
+    case failed(SSHFailure)
+}
+
+/// A `LIBSSH2_SESSION` and its socket, both released once, together.
+///
+/// Not `Sendable`: it stays inside the actor that made it, so that one thread at a time uses the session. Each method
+/// makes one non-blocking call and reads the error in the same synchronous stretch, because the next call overwrites it.
+final class SessionHandle {
+    let descriptor: Int32
+    private let session: OpaquePointer
+
+    /// `LIBSSH2_CHANNEL_WINDOW_DEFAULT`, a macro that Swift does not import.
+    private static let receiveWindow: UInt32 = 2 * 1024 * 1024
+
+    /// `libssh2_init` is not thread-safe and is needed once; a lazily initialised global gives both.
+    private static let libraryStatus: Int32 = libssh2_init(0)
+
+    /// Takes over the connected, non-blocking socket.
+    init(socket: Int32) throws(SSHFailure) {
+        guard Self.libraryStatus == 0 else {
+            Glibc.close(socket)
+            throw SSHFailure(kind: .library(Self.libraryStatus), message: "libssh2 could not be initialised")
+        }
+        guard let session = libssh2_session_init_ex(nil, nil, nil, nil) else {
+            Glibc.close(socket)
+            throw SSHFailure(kind: .library(LIBSSH2_ERROR_ALLOC), message: "no memory for a session")
+        }
+        descriptor = socket
+        self.session = session
+        libssh2_session_set_blocking(session, 0)
+        // The pace is set by the caller; libssh2 itself never sends more often than every 2 s.
+        libssh2_keepalive_config(session, 1, 2)
+    }
+
+    deinit {
+        // With the socket shut, what `libssh2_session_free` still wants to send fails at once instead of waiting.
+        shutdown(descriptor, Int32(SHUT_RDWR))
+        for _ in 0..<16 where libssh2_session_free(session) != LIBSSH2_ERROR_EAGAIN { break }
+        close(descriptor)
+    }
+
+    /// The version of the library that is loaded, like `1.10.0`.
+    static var libraryVersion: String { String(cString: libssh2_version(0)) }
+
+    /// Whether RSA keys can be used with SHA-2, which current servers ask for (libssh2 1.11.0 release notes).
+    static var signsRSAWithSHA2: Bool { libssh2_version(0x010b00) != nil }
+
+    // MARK: - Calls
+
+    func handshake() -> Attempt<Void> { attempt(libssh2_session_handshake(session, descriptor)) }
+
+    func disconnect() -> Attempt<Void> {
+        attempt(libssh2_session_disconnect_ex(session, SSH_DISCONNECT_BY_APPLICATION, "done", ""))
+    }
+
+    /// Sets the order of host key types. Names that the library does not know are left out by it.
+    func preferHostKeys(_ methods: [String]) {
+        _ = libssh2_session_method_pref(session, LIBSSH2_METHOD_HOSTKEY, methods.joined(separator: ","))
+    }
+
+    /// The names that the library can speak for one kind of method.
+    func supportedMethods(_ kind: Int32) -> [String] {
+        var names: UnsafeMutablePointer<UnsafePointer<CChar>?>?
+        let count = libssh2_session_supported_algs(session, kind, &names)
+        guard count > 0, let names else { return [] }
+        defer { libssh2_free(session, names) }
+        return (0..<Int(count)).compactMap { names[$0].map { String(cString: $0) } }
+    }
+
+    /// The public key that the server proved to own in the handshake.
+    func hostKey() -> [UInt8]? {
+        var length = 0
+        var type: Int32 = 0
+        guard let key = libssh2_session_hostkey(session, &length, &type), length > 0 else { return nil }
+        return key.withMemoryRebound(to: UInt8.self, capacity: length) {
+            Array(UnsafeBufferPointer(start: $0, count: length))
+        }
+    }
+
+    /// What the server offers for this user, like `publickey,password`.
+    func authenticationMethods(user: String) -> Attempt<String> {
+        guard let list = libssh2_userauth_list(session, user, UInt32(user.utf8.count)) else {
+            return failure(libssh2_session_last_errno(session))
+        }
+        return .done(String(cString: list))
+    }
+
+    func authenticate(user: String, privateKeyFile: String) -> Attempt<Void> {
+        attempt(
+            libssh2_userauth_publickey_fromfile_ex(session, user, UInt32(user.utf8.count), nil, privateKeyFile, nil)
+        )
+    }
+
+    func authenticate(user: String, publicKey: [UInt8], signer: AgentSigner) -> Attempt<Void> {
+        var context: UnsafeMutableRawPointer? = Unmanaged.passUnretained(signer).toOpaque()
+        return withUnsafeMutablePointer(to: &context) { context in
+            attempt(
+                libssh2_userauth_publickey(session, user, publicKey, publicKey.count, AgentSigner.callback, context)
+            )
+        }
+    }
+
+    /// Asks the peer for a sign of life. Only while the socket takes data: a half-sent packet must be repeated by the
+    /// call that began it.
+    func sendKeepalive() -> Attempt<Void> {
+        var next: Int32 = 0
+        return attempt(libssh2_keepalive_send(session, &next))
+    }
+
+    func openChannel() -> Attempt<ChannelHandle> {
+        let kind = "session"
+        guard
+            let channel = libssh2_channel_open_ex(
+                session,
+                kind,
+                UInt32(kind.utf8.count),
+                Self.receiveWindow,
+                UInt32(LIBSSH2_CHANNEL_PACKET_DEFAULT),
+                nil,
+                0
+            )
+        else {
+            return failure(libssh2_session_last_errno(session))
+        }
+        return .done(ChannelHandle(channel, of: self))
+    }
+
+    /// Gives back memory that libssh2 allocated for its caller.
+    func release(_ memory: UnsafeMutableRawPointer) { libssh2_free(session, memory) }
+
+    // MARK: - Errors
+
+    /// Turns a return code into an attempt; must follow the call at once.
+    func attempt(_ code: Int32) -> Attempt<Void> {
+        code < 0 ? failure(code) : .done(())
+    }
+
+    func failure<T>(_ code: Int32) -> Attempt<T> {
+        if code == LIBSSH2_ERROR_EAGAIN { return .again(blockedDirections) }
+        var text: UnsafeMutablePointer<CChar>?
+        var length: Int32 = 0
+        _ = libssh2_session_last_error(session, &text, &length, 0)
+        let message = text.map { String(cString: $0) } ?? ""
+        return .failed(
+            SSHFailure(kind: .library(code), message: message.isEmpty ? "libssh2 error \(code)" : message)
+        )
+    }
+
+    private var blockedDirections: SSHEventLoop.Interest {
+        let directions = libssh2_session_block_directions(session)
+        var interest: SSHEventLoop.Interest = []
+        if directions & LIBSSH2_SESSION_BLOCK_INBOUND != 0 { interest.insert(.read) }
+        if directions & LIBSSH2_SESSION_BLOCK_OUTBOUND != 0 { interest.insert(.write) }
+        return interest.isEmpty ? .read : interest
+    }
+}
