@@ -53,8 +53,10 @@ package struct Migration: Sendable, Hashable {
         }
         names() { sed 's/^[^ ]* [^ ]* //' "$1"; }
         compare_with_backup() {
-          live_list "$wal" .wal >"$work/wal.now"; saved_list "$wal" .wal >"$work/wal.then"
-          live_list "$snap" .snap >"$work/snap.now"; saved_list "$snap" .snap >"$work/snap.then"
+          if [ ! -f "$work/wal.then" ]; then
+            saved_list "$wal" .wal >"$work/wal.then"; saved_list "$snap" .snap >"$work/snap.then"
+          fi
+          live_list "$wal" .wal >"$work/wal.now"; live_list "$snap" .snap >"$work/snap.now"
           [ -s "$work/wal.then" ] || fail "the backup $BACKUP holds no WAL of $wal" "back up the WAL directory as well"
           wal_same=no; snap_same=no; snap_names_same=no
           if cmp -s "$work/wal.now" "$work/wal.then"; then wal_same=yes; fi
