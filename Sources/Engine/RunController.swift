@@ -184,7 +184,7 @@ package struct RunController: Sendable {
             playbookPath: request.playbook,
             inventoryPaths: request.inventory,
             limit: request.limit,
-            extraVariablesJSON: String(decoding: try encoder.encode(request.extraVariables), as: UTF8.self),
+            extraVariablesJSON: String(decoding: try encoder.encode(["arguments": request.extraVariables]), as: UTF8.self),
             planJSON: String(decoding: try encoder.encode(plan), as: UTF8.self),
             planDigest: try plan.digest(),
             state: .running,
@@ -216,11 +216,12 @@ extension RunState {
 
 extension RunRequest {
     init(_ record: RunRecord) throws {
+        let extra = try JSONDecoder().decode([String: [String]].self, from: Data(record.extraVariablesJSON.utf8))
         self.init(
             playbook: record.playbookPath,
             inventory: record.inventoryPaths,
             limit: record.limit,
-            extraVariables: try JSONDecoder().decode([String].self, from: Data(record.extraVariablesJSON.utf8))
+            extraVariables: extra["arguments"] ?? []
         )
     }
 }

@@ -57,7 +57,7 @@ struct CheckCommand: AsyncParsableCommand {
         let bad = answers.count { !$0.isUsable }
         let verdict =
             bad == 0 ? "\(answers.count) hosts, all usable" : "\(bad) of \(answers.count) hosts are not usable"
-        return table.render(width: Terminal.width) + (more.isEmpty ? "" : "\n" + more.joined()) + verdict + "\n"
+        return table.render(width: Terminal.width) + "\n" + (more.isEmpty ? "" : "\n" + more.joined()) + verdict + "\n"
     }
 
     private func line(_ answer: HostCheck.Answer) throws -> String {

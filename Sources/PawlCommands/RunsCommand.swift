@@ -28,7 +28,7 @@ struct RunsCommand: AsyncParsableCommand {
                     ExitReason.say("no runs in \(state.directory.path)")
                     return
                 }
-                Terminal.write(RunListing.table(runs).render(width: Terminal.width))
+                Terminal.write(RunListing.table(runs).render(width: Terminal.width) + "\n")
             }
         }
     }
