@@ -12,7 +12,9 @@ package struct KeyListing: Sendable {
         self.keys = keys
     }
 
-    /// Reads `GET /v2/keys/?recursive=true`. Directories have no place in v3 and are left out.
+    /// Reads `GET /v2/keys/?recursive=true`.
+    ///
+    /// Directories have no place in v3 and are left out.
     package init?(v2 json: ArraySlice<UInt8>) {
         guard let answer = decodeJSON(V2Answer.self, json) else { return nil }
         keys = [:]
@@ -74,7 +76,7 @@ package struct KeyListing: Sendable {
 
     /// The first differences by name, and how many there are.
     ///
-    /// - Parameter names: what the two sides are called in the lines, as `v2` and `v3`.
+    /// `names` is what the two sides are called in the lines, as `v2` and `v3`.
     package func differences(
         from other: KeyListing,
         names: (String, String),
