@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Fleet
 import Remote
 import TestSupport
 import Testing
@@ -135,6 +136,55 @@ struct EtcdFingerprintTests {
             let outcome = try await HealthyScript(settings: nodes[0].settings, within: .seconds(10), raftIndex: 3)
                 .run(on: nodes[0])
             #expect(outcome.isSettled)
+        }
+    }
+
+    @Test func `a member behind TLS with client certificates answers everything`() async throws {
+        try await EtcdCluster.with(size: 1) { cluster in
+            let member = cluster.members[0]
+            let directory = cluster.directory + "/cert files"
+            try await cluster.put([("/a", "1")])
+            try await cluster.sh(
+                """
+                mkdir '\(directory)' && cd '\(directory)'
+                printf 'subjectAltName=IP:\(member.address)\\nextendedKeyUsage=serverAuth,clientAuth\\n' >ext
+                openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.crt \
+                    -days 2 -subj /CN=test-ca 2>/dev/null
+                openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout etcd.key -out etcd.csr \
+                    -subj /CN=etcd 2>/dev/null
+                openssl x509 -req -in etcd.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile ext \
+                    -out etcd.crt 2>/dev/null
+                """
+            )
+            try await cluster.stop(member)
+            try await cluster.start(
+                member,
+                [
+                    "--listen-client-urls", "\(member.clientURL),https://\(member.address):2378", "--cert-file",
+                    directory + "/etcd.crt", "--key-file", directory + "/etcd.key", "--trusted-ca-file",
+                    directory + "/ca.crt", "--client-cert-auth",
+                ]
+            )
+            try await cluster.awaitHealthy(member)
+            var variables: [String: Value] = [
+                "etcd_endpoint": .string("https://\(member.address):2378"),
+                "etcd_cacert": .string(directory + "/ca.crt"),
+            ]
+            let stranger = await ClusterProbe.health(cluster.nodes(variables))
+            #expect(throws: EtcdProbeError.self) { try stranger["n1"]?.get() }
+            variables["etcd_cert"] = .string(directory + "/etcd.crt")
+            variables["etcd_key"] = .string(directory + "/etcd.key")
+            let node = cluster.nodes(variables)[0]
+            let facts = try #require(await ClusterProbe.facts([node])["n1"]).get()
+            #expect(facts.health.isHealthy)
+            #expect(try facts.fingerprint.get().keys == 1)
+            #expect(facts.count?.count == 0)
+            #expect(facts.node.isDataDirOpen)
+            let outcome = try await HealthyScript(settings: node.settings, within: .seconds(10)).run(on: node)
+            #expect(outcome.isSettled)
+            let comparison = await ClusterProbe.compareHashes([node])
+            #expect(comparison.common?.revision == 1)
+            #expect(try await ClusterProbe.listings(node).v2.keys.count == 1)
         }
     }
 }

@@ -115,6 +115,24 @@ import Testing
         #expect(AlarmList(text: "Error: context deadline exceeded") == nil)
     }
 
+    @Test func `strings are read with every escape, and malformed ones are not`() throws {
+        func value(_ json: String) -> [UInt8]? {
+            let node = #"{"node":{"key":"/a","value":\#(json),"modifiedIndex":7,"createdIndex":"6"}}"#
+            let listing = KeyListing(v2: ArraySlice(node.utf8))
+            #expect(listing?.keys.values.first.map { $0.modified == 7 && $0.created == 6 } ?? true)
+            return listing?.keys[Array("/a".utf8)]?.value
+        }
+        #expect(value(#""\u003c\n\t\"\\\/\u00e9\ud83d\ude00\u0000""#) == Array("<\n\t\"\\/é😀\0".utf8))
+        #expect(value(#""\ud83d\u0041""#) == Array("\u{FFFD}A".utf8))
+        for bad in [#""open"#, #""\u12""#, #""\x""#, "1", #""a" "b""#, #""a"}}}"#] { #expect(value(bad) == nil) }
+        let deep = String(repeating: #"{"node":"#, count: 100_000)
+        #expect(KeyListing(v2: ArraySlice(deep.utf8)) == nil)
+        for bad in [#"{"header":{},"kvs":[{"key":"YQ=","mod_revision":1}]}"#, #"{"header":{},"kvs":[{"key":"Y*=="}]}"#]
+        {
+            #expect(KeyListing(v3: ArraySlice(bad.utf8)) == nil)
+        }
+    }
+
     @Test func `keys that differ only in Unicode's normal form are two keys`() throws {
         let json =
             #"{"node":{"dir":true,"nodes":[{"key":"/é","value":"1","modifiedIndex":1,"createdIndex":1},"#
