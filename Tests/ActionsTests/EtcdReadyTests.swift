@@ -116,6 +116,25 @@ struct EtcdReadyTests {
     }
 
     @Test func `members that hold different v2 keys are refused with the key's name`() async throws {
+        try await EtcdCluster.with(size: 1) { first in
+            try await EtcdCluster.with(size: 1) { second in
+                try await first.put([("/same", "1"), ("/differs", "secret")])
+                try await second.put([("/same", "1"), ("/differs", "hidden")])
+                var other = second.targets()[0]
+                other.host = LocalHost(name: "n2")
+                let nodes = [first.targets()[0], other].map(\.etcdNode)
+                let facts = await ClusterProbe.facts(nodes).compactMapValues { try? $0.get() }
+                let findings = await StandstillCheck(nodes: nodes, facts: facts).findings()
+                let text = findings.map(\.description).joined(separator: "\n")
+                #expect(findings.map(\.severity) == [.refusal])
+                #expect(text.contains("the members hold different v2 keys"))
+                #expect(text.contains("/differs (n1: created"))
+                #expect(!text.contains("/same") && !text.contains("secret"))
+            }
+        }
+    }
+
+    @Test func `members that differed while they were written to are not refused`() async throws {
         try await EtcdCluster.with { cluster in
             try await cluster.put([("/a", "1")])
             // What a member looks like whose data was put back without its peers: another store under the same ids.

@@ -61,6 +61,18 @@ import Testing
         #expect(!QuorumProof(answers, stopping: "n2").isAllowed)
     }
 
+    @Test func `a sick member refuses the stop even where a quorum would be left`() throws {
+        let list = MemberList((1...5).map { ListedMember(id: EtcdID($0), name: "m\($0)") })
+        var answers: Answers = [:]
+        for id in 1...5 {
+            answers["n\(id)"] = .success(try health(UInt64(id), list: list, isHealthy: id != 5))
+        }
+        let proof = QuorumProof(answers, stopping: "n1")
+        #expect(proof.remaining == proof.needed)
+        #expect(!proof.isAllowed)
+        #expect("\(proof)".contains("but n5 is not healthy: alarm:NOSPACE"))
+    }
+
     @Test func `a member that no host of the inventory is refuses the stop by name`() throws {
         let answers: Answers = ["n1": .success(try health(1)), "n2": .success(try health(2))]
         let proof = QuorumProof(answers, stopping: "n1")
