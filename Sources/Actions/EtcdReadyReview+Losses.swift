@@ -3,8 +3,10 @@
 import Etcd
 
 extension EtcdReadyReview {
-    /// What a migration would drop or change. The members' v2 stores are equal or a finding says so, so that one
-    /// member's names stand for all; hidden keys are known from snapshots, which members take at different times.
+    /// What a migration would drop or change.
+    ///
+    /// The members' v2 stores are equal or a finding says so, so that one member's names stand for all; hidden keys are
+    /// known from snapshots, which members take at different times.
     func losses() -> [EtcdFinding] {
         var findings: [EtcdFinding] = []
         let prints = nodes.compactMap { node in facts[node.name].flatMap { try? $0.fingerprint.get() } }

@@ -2,7 +2,9 @@
 
 import Etcd
 
-/// Judges the facts of all members. Pure: one look at a cluster in, all findings out, worst first.
+/// Judges the facts of all members.
+///
+/// Pure: one look at a cluster in, all findings out, worst first.
 struct EtcdReadyReview: Sendable {
     let requirements: EtcdReady.Requirements
     let nodes: [EtcdNode]

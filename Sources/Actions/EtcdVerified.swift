@@ -75,9 +75,10 @@ package struct EtcdVerified: Action {
         }
     }
 
-    /// - Parameters:
-    ///   - withoutTTL: whether the migration left keys with a TTL out.
-    ///   - mayHaveExpired: how many keys had a TTL at the freeze; migrated, they are permanent, and v2 forgets them.
+    /// Throws the first differences by name.
+    ///
+    /// `withoutTTL` says that the migration left keys with a TTL out; `mayHaveExpired` how many keys had one at the
+    /// freeze, when it did not: migrated, they are permanent, and v2 forgets them.
     static func compare(
         _ stores: StoreListings,
         withoutTTL: Bool,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What follows from the answers of several members together. Pure.
+/// What follows from the answers of several members together.
+///
+/// Pure.
 package enum ClusterFacts {
     /// The order of a rolling run: the inventory's, with the leader last, so that leadership moves once only.
     package static func order(_ hosts: [String], leader: String?) -> [String] {
@@ -18,9 +20,8 @@ package enum ClusterFacts {
     /// What is wrong between the members' lists and the inventory: another cluster, two hosts for one member, members
     /// that no host of the inventory is, hosts whose member is not in the list, and disagreement.
     ///
-    /// - Parameters:
-    ///   - hosts: all hosts of the inventory; those without an answer may be the members that nobody is.
-    ///   - clusterID: the cluster's id as it was recorded earlier.
+    /// `hosts` are all hosts of the inventory; those without an answer may be the members that nobody is. `clusterID` is
+    /// the cluster as it was recorded earlier.
     package static func membershipProblems(
         _ answers: [String: MemberHealth],
         hosts: Set<String>,

@@ -10,37 +10,36 @@ package struct HashComparison: Sendable {
 }
 
 extension ClusterProbe {
-    /// Hashes the v3 store of every member and compares.
+    /// Hashes the v3 store of every member and compares, at a revision or at the newest that any member has.
     ///
-    /// Where writes go on, members are seen at different revisions. Then the hash is taken again at the lowest of them,
-    /// which all have; a compaction between two members' hashes is waited out the same way.
-    ///
-    /// - Parameter revision: the revision to compare at; the newest common one where `nil`.
+    /// Where writes go on, members are seen at different revisions. Then the hash is taken again at the highest of them,
+    /// which a member that is merely a little behind reaches at once. It must not be the lowest: a member that misses
+    /// data equals the others up to the point from which it misses it. A compaction between two members' hashes is
+    /// waited out the same way.
     package static func compareHashes(
         _ nodes: [EtcdNode],
-        at revision: Int64? = nil,
-        fingerprints: Bool = false
+        at revision: Int64? = nil
     ) async -> HashComparison {
+        let names = Set(nodes.map(\.name))
         var asked = revision
         var comparison = HashComparison(states: [:], common: nil, problems: [])
-        for _ in 0..<4 {
-            let states = await states(
-                nodes,
-                fingerprints: fingerprints,
-                hashed: Set(nodes.map(\.name)),
-                at: asked
-            )
+        for attempt in 0..<6 {
+            if attempt > 1 { try? await Task.sleep(for: .milliseconds(150)) }
+            let states = await states(nodes, fingerprints: false, hashed: names, at: asked)
             comparison = compare(states)
+            if comparison.common != nil { break }
             let hashes = states.values.compactMap { try? $0.get().hash }
-            let isDefinite =
-                Set(hashes.map(\.revision)).count == 1 && Set(hashes.map(\.compactRevision)).count == 1
-            if comparison.common != nil || isDefinite || hashes.count < nodes.count { break }
-            asked = revision ?? hashes.map(\.revision).min()
+            let isBehind = states.values.contains { (try? $0.get().isBehind) == true }
+            let isSplit = Set(hashes.map(\.revision)).count > 1 || Set(hashes.map(\.compactRevision)).count > 1
+            guard isBehind || (isSplit && hashes.count == nodes.count) else { break }
+            if asked == nil { asked = hashes.map(\.revision).max() }
         }
         return comparison
     }
 
-    /// Compares hashes that were taken. Every host counts; one without a hash is a problem, not an exception.
+    /// Compares hashes that were taken.
+    ///
+    /// Every host counts; one without a hash is a problem, not an exception.
     package static func compare(_ states: [String: Result<MemberState, EtcdProbeError>]) -> HashComparison {
         var problems: [String] = []
         var groups: [HashKV: [String]] = [:]
@@ -51,7 +50,7 @@ extension ClusterProbe {
                 if let hash = state.hash {
                     groups[hash, default: []].append(name)
                 } else {
-                    problems.append("\(name): no hash of its v3 store")
+                    problems.append("\(name): no hash of its v3 store: \(state.hashRefusal ?? "not asked for")")
                 }
             }
         }

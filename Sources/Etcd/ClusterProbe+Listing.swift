@@ -10,7 +10,9 @@ package struct StoreListings: Sendable {
 }
 
 extension ClusterProbe {
-    /// Both stores of one member, in one command; v3 as it was at a revision where one is given. They go into memory only, over the encrypted connection.
+    /// Both stores of one member, in one command; v3 as it was at a revision where one is given.
+    ///
+    /// They go into memory only, over the encrypted connection.
     package static func listings(
         _ node: EtcdNode,
         at revision: Int64? = nil

@@ -42,10 +42,8 @@ package enum ClusterProbe {
 
     /// What a gate looks at.
     ///
-    /// - Parameters:
-    ///   - fingerprints: whether to read the v2 keys, which needs the v2 API.
-    ///   - hashed: the members whose v3 store is to be hashed.
-    ///   - revision: the revision to hash at; each member's newest where `nil`.
+    /// Fingerprints need the v2 API. The hosts in `hashed` have their v3 store hashed, at the revision, or at their own
+    /// newest one where it is `nil`.
     package static func states(
         _ nodes: [EtcdNode],
         fingerprints: Bool,
@@ -61,16 +59,21 @@ package enum ClusterProbe {
                 script.ask("hashkv", node.settings.commandLine(.hashKV(revision: revision), seconds: 30) + " 2>&1")
             }
             let answer = try await script.run(on: node, label: "ask etcd what it holds", timeout: .seconds(200))
+            // First: it is what tells a member that is not there.
+            let health = try MemberHealth(answer)
             let count = try answer.part("count")
+            let hash = isHashed ? try answer.part("hashkv") : nil
+            let hashed = hash?.isGood == true ? try answer.decode("hashkv") { HashKV(json: $0, asked: revision) } : nil
             return MemberState(
-                health: try MemberHealth(answer),
+                health: health,
                 count: count.isGood ? RangeCount(json: count.body) : nil,
                 fingerprint: fingerprints
                     ? try Fingerprint(
                         report: String(decoding: try answer.body("fingerprint"), as: UTF8.self),
                         host: node.name
                     ) : nil,
-                hash: isHashed ? try answer.decode("hashkv") { HashKV(json: $0, asked: revision) } : nil
+                hash: hashed,
+                hashRefusal: hashed == nil ? hash.map { ProbeAnswer.lastWords($0.text) } : nil
             )
         }
     }

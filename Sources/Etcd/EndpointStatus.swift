@@ -17,7 +17,9 @@ package struct EndpointStatus: Sendable, Hashable {
     package var raftIndex: UInt64
     /// Since 3.4; the committed index where it is not told.
     package var raftAppliedIndex: UInt64
-    /// Since 3.4: alarms and a missing leader, in etcd's words. Empty for an older member, which tells them in `/health` only.
+    /// Since 3.4: alarms and a missing leader, in etcd's words.
+    ///
+    /// Empty for an older member, which tells them in `/health` only.
     package var errors: [String]
     /// Since 3.4.
     package var isLearner: Bool

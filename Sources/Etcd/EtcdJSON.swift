@@ -41,7 +41,9 @@ struct LenientBoolean: Decodable, Sendable {
     }
 }
 
-/// The header of every v3 answer. Fields that are zero are left out by the gateway.
+/// The header of every v3 answer.
+///
+/// Fields that are zero are left out by the gateway.
 struct ResponseHeader: Decodable, Sendable {
     var clusterID: UInt64
     var memberID: UInt64

@@ -2,7 +2,9 @@
 
 import Remote
 
-/// Why nothing is known of a member. Its description holds no key's value.
+/// Why nothing is known of a member.
+///
+/// Its description holds no key's value.
 package struct EtcdProbeError: Error, Sendable, Hashable, CustomStringConvertible {
     package struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Kind: String { case node, noAnswer, v2Off, denied, unparsable, tool }

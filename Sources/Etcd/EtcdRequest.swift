@@ -33,8 +33,10 @@ enum EtcdRequest: String, Sendable, CaseIterable {
         }
     }
 
-    /// What is posted to the gateway. The range from the key `\0` to `\0` is every key; serializable is the member's own
-    /// store, without a round through raft.
+    /// What is posted to the gateway.
+    ///
+    /// The range from the key `\0` to `\0` is every key; serializable is the member's own store, without a round
+    /// through raft.
     var body: String {
         switch self {
         case .count: #"{"key":"AA==","range_end":"AA==","serializable":true,"count_only":true}"#

@@ -4,23 +4,35 @@ import Fleet
 
 /// Where etcd is on a node and how it is spoken to, from the variables of the host.
 package struct EtcdSettings: Sendable, Hashable {
-    /// `etcd_service`: the unit. Default `etcd`.
+    /// `etcd_service`: the unit.
+    ///
+    /// Default `etcd`.
     package var service: String
-    /// `etcd_data_dir`. Default `/var/lib/etcd/default`, as Debian's package has it.
+    /// `etcd_data_dir`.
+    ///
+    /// Default `/var/lib/etcd/default`, as Debian's package has it.
     package var dataDir: String
     /// `etcd_wal_dir`; `nil` when the WAL is in the data dir.
     package var walDir: String?
-    /// `etcd_user`: who owns the data and runs etcd. Default `etcd`.
+    /// `etcd_user`: who owns the data and runs etcd.
+    ///
+    /// Default `etcd`.
     package var user: String
-    /// `etcd_endpoint`: the client URL, as seen on the node. Default `http://127.0.0.1:2379`.
+    /// `etcd_endpoint`: the client URL, as seen on the node.
+    ///
+    /// Default `http://127.0.0.1:2379`.
     package var endpoint: String
     /// `etcd_cacert`, `etcd_cert`, `etcd_key`: files on the node; they never leave it.
     package var caCertificate: String?
     package var certificate: String?
     package var key: String?
-    /// `etcdctl`: the program, 3.0.14 to 3.4. Default `etcdctl`.
+    /// `etcdctl`: the program, 3.0.14 to 3.4.
+    ///
+    /// Default `etcdctl`.
     package var etcdctl: String
-    /// `backup_dir`: where backups go, outside the data dir. Default `/var/backups/pawl`.
+    /// `backup_dir`: where backups go, outside the data dir.
+    ///
+    /// Default `/var/backups/pawl`.
     package var backupDir: String
 
     /// The names of all variables that are read here.

@@ -2,7 +2,9 @@
 
 import Remote
 
-/// One read-only call of etcdctl. All flags exist since etcdctl 3.0, unless said otherwise.
+/// One read-only call of etcdctl.
+///
+/// All flags exist since etcdctl 3.0, unless said otherwise.
 package enum EtcdctlCommand: Sendable, Hashable {
     case version
     case migrateHelp

@@ -3,7 +3,9 @@
 import Foundation
 
 /// What a member's own v2 store holds, as a digest: key, value, created and modified index of every key that the v2 API
-/// shows, in the order of the keys. Members with equal fingerprints give equal v3 stores when they are migrated.
+/// shows, in the order of the keys.
+///
+/// Members with equal fingerprints give equal v3 stores when they are migrated.
 ///
 /// Hidden keys (`/_x`) are not shown by the API, and not migrated.
 package struct Fingerprint: Sendable, Hashable {
@@ -27,7 +29,9 @@ package struct Fingerprint: Sendable, Hashable {
     package var emptyDirectoryNames: [String]
     /// `X-Raft-Index` of the answer.
     package var raftIndex: UInt64?
-    /// `X-Etcd-Index` of the answer. Proves nothing: each restart of a member adds one.
+    /// `X-Etcd-Index` of the answer.
+    ///
+    /// Proves nothing: each restart of a member adds one.
     package var etcdIndex: UInt64?
 
     /// One word that is equal only where everything that migrates is.

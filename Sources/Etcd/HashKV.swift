@@ -18,7 +18,7 @@ package struct HashKV: Sendable, Hashable, CustomStringConvertible {
         self.compactRevision = compactRevision
     }
 
-    /// - Parameter asked: the revision of `--rev`; the header carries the member's newest revision even then.
+    /// With the revision of `--rev` where one was given; the header carries the member's newest revision even then.
     package init?(json: ArraySlice<UInt8>, asked: Int64? = nil) {
         guard let listed = decodeJSON([Listed].self, json), listed.count == 1 else { return nil }
         let raw = listed[0].hashKV

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// `GET /health`. Says nothing of members that hold different data.
+/// `GET /health`.
+///
+/// Says nothing of members that hold different data.
 package struct HealthAnswer: Sendable, Hashable {
     package var isHealthy: Bool
     /// Since 3.5.

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
-
 /// All keys of one store of one member, by the bytes of their names: Swift's strings are equal where only their
 /// normalised forms are, and etcd's are not.
 package struct KeyListing: Sendable {
@@ -12,69 +10,107 @@ package struct KeyListing: Sendable {
         self.keys = keys
     }
 
-    /// Reads `GET /v2/keys/?recursive=true`. Directories have no place in v3 and are left out.
+    /// Reads `GET /v2/keys/?recursive=true`.
+    ///
+    /// Directories have no place in v3 and are left out.
     package init?(v2 json: ArraySlice<UInt8>) {
-        guard let answer = decodeJSON(V2Answer.self, json) else { return nil }
-        keys = [:]
-        Self.collect(answer.node, into: &keys)
-    }
-
-    private struct V2Answer: Decodable {
-        final class Node: Decodable {
-            let key: String?
-            let value: String?
-            let expiration: String?
-            let nodes: [Node]?
-            let modifiedIndex: UInt64?
-            let createdIndex: UInt64?
+        var reader = JSONReader(json)
+        var found: [Name: StoredKey] = [:]
+        var hasNode = false
+        do throws(JSONReader.Malformed) {
+            try reader.object { reader, name throws(JSONReader.Malformed) in
+                guard name == Member.node else { return try reader.skip() }
+                hasNode = true
+                try Self.node(&reader, into: &found)
+            }
+        } catch {
+            return nil
         }
-        let node: Node
+        guard hasNode, reader.isAtEnd() else { return nil }
+        keys = found
     }
 
-    private static func collect(_ node: V2Answer.Node, into keys: inout [Name: StoredKey]) {
-        if let key = node.key, let value = node.value {
-            keys[Array(key.utf8)] = StoredKey(
-                value: Array(value.utf8),
-                created: node.createdIndex ?? 0,
-                modified: node.modifiedIndex ?? 0,
-                expires: node.expiration != nil
-            )
-        }
-        for child in node.nodes ?? [] { collect(child, into: &keys) }
+    private enum Member {
+        static let node = Array("node".utf8)
+        static let nodes = Array("nodes".utf8)
+        static let key = Array("key".utf8)
+        static let value = Array("value".utf8)
+        static let expiration = Array("expiration".utf8)
+        static let modifiedIndex = Array("modifiedIndex".utf8)
+        static let createdIndex = Array("createdIndex".utf8)
+        static let header = Array("header".utf8)
+        static let kvs = Array("kvs".utf8)
+        static let createRevision = Array("create_revision".utf8)
+        static let modRevision = Array("mod_revision".utf8)
     }
 
-    /// Reads `etcdctl get "" --from-key -w json`.
-    package init?(v3 json: ArraySlice<UInt8>) {
-        guard let answer = decodeJSON(V3Answer.self, json) else { return nil }
-        keys = [:]
-        keys.reserveCapacity(answer.kvs?.count ?? 0)
-        for pair in answer.kvs ?? [] {
-            keys[Array(pair.key)] = StoredKey(
-                value: pair.value.map { Array($0) } ?? [],
-                created: pair.created.unsigned,
-                modified: pair.modified.unsigned
-            )
-        }
-    }
-
-    private struct V3Answer: Decodable {
-        struct Pair: Decodable {
-            let key: Data
-            let value: Data?
-            let created: LenientInteger
-            let modified: LenientInteger
-            enum CodingKeys: String, CodingKey {
-                case key, value
-                case created = "create_revision"
-                case modified = "mod_revision"
+    private static func node(
+        _ reader: inout JSONReader,
+        into keys: inout [Name: StoredKey]
+    ) throws(JSONReader.Malformed) {
+        var key: Name?
+        var value: [UInt8]?
+        var (created, modified): (UInt64, UInt64) = (0, 0)
+        var expires = false
+        try reader.object { reader, name throws(JSONReader.Malformed) in
+            switch name {
+            case Member.key: key = try reader.string()
+            case Member.value: value = try reader.string()
+            case Member.modifiedIndex: modified = try reader.integer()
+            case Member.createdIndex: created = try reader.integer()
+            case Member.nodes:
+                try reader.array { reader throws(JSONReader.Malformed) in try Self.node(&reader, into: &keys) }
+            default:
+                if name == Member.expiration { expires = true }
+                try reader.skip()
             }
         }
-        let kvs: [Pair]?
+        guard let key, let value else { return }
+        keys[key] = StoredKey(value: value, created: created, modified: modified, expires: expires)
+    }
+
+    /// Reads `etcdctl get "" --from-key -w json`, which leaves out `kvs` when there is none and a value that is empty.
+    package init?(v3 json: ArraySlice<UInt8>) {
+        var reader = JSONReader(json)
+        var found: [Name: StoredKey] = [:]
+        var hasHeader = false
+        do throws(JSONReader.Malformed) {
+            try reader.object { reader, name throws(JSONReader.Malformed) in
+                guard name == Member.kvs else {
+                    if name == Member.header { hasHeader = true }
+                    return try reader.skip()
+                }
+                try reader.array { reader throws(JSONReader.Malformed) in try Self.pair(&reader, into: &found) }
+            }
+        } catch {
+            return nil
+        }
+        guard hasHeader, reader.isAtEnd() else { return nil }
+        keys = found
+    }
+
+    private static func pair(
+        _ reader: inout JSONReader,
+        into keys: inout [Name: StoredKey]
+    ) throws(JSONReader.Malformed) {
+        var key: Name?
+        var stored = StoredKey(value: [], created: 0, modified: 0)
+        try reader.object { reader, name throws(JSONReader.Malformed) in
+            switch name {
+            case Member.key: key = try reader.base64()
+            case Member.value: stored.value = try reader.base64()
+            case Member.createRevision: stored.created = try reader.integer()
+            case Member.modRevision: stored.modified = try reader.integer()
+            default: try reader.skip()
+            }
+        }
+        guard let key, stored.modified > 0 else { throw JSONReader.Malformed() }
+        keys[key] = stored
     }
 
     /// The first differences by name, and how many there are.
     ///
-    /// - Parameter names: what the two sides are called in the lines, as `v2` and `v3`.
+    /// `names` is what the two sides are called in the lines, as `v2` and `v3`.
     package func differences(
         from other: KeyListing,
         names: (String, String),

@@ -8,7 +8,9 @@ package struct ListedMember: Sendable, Hashable {
     /// Empty for a member that was added and never started.
     package var name: String
     package var clientURLs: [String]
-    /// Since 3.4. A learner has no vote.
+    /// Since 3.4.
+    ///
+    /// A learner has no vote.
     package var isLearner: Bool
 
     package init(id: EtcdID, name: String, clientURLs: [String] = [], isLearner: Bool = false) {

@@ -7,15 +7,27 @@ package struct MemberState: Sendable, Hashable {
     package var count: RangeCount?
     /// `nil` when it was not asked for.
     package var fingerprint: Fingerprint?
-    /// `nil` when it was not asked for.
+    /// `nil` when it was not asked for, or refused.
     package var hash: HashKV?
+    /// What was said instead of the hash.
+    package var hashRefusal: String?
 
-    package init(health: MemberHealth, count: RangeCount?, fingerprint: Fingerprint?, hash: HashKV?) {
+    package init(
+        health: MemberHealth,
+        count: RangeCount?,
+        fingerprint: Fingerprint?,
+        hash: HashKV?,
+        hashRefusal: String? = nil
+    ) {
         self.health = health
         self.count = count
         self.fingerprint = fingerprint
         self.hash = hash
+        self.hashRefusal = hashRefusal
     }
+
+    /// Whether the member has not reached the revision that was asked for, in etcd's words.
+    var isBehind: Bool { hashRefusal?.contains("future revision") == true }
 
     package var status: EndpointStatus { health.status }
 }

@@ -86,7 +86,7 @@ struct ProbeAnswer: Sendable {
         case .exit(let code):
             throw error(
                 code == 127 ? .tool : .noAnswer,
-                "“\(name)” failed with exit code \(code): \(Self.excerpt(part.text + errorOutput, nothing: "no message"))"
+                "“\(name)” failed with exit code \(code): \(Self.lastWords(part.text + errorOutput))"
             )
         }
     }
@@ -106,6 +106,11 @@ struct ProbeAnswer: Sendable {
 
     func error(_ code: EtcdProbeError.Code, _ message: String, remedy: String? = nil) -> EtcdProbeError {
         EtcdProbeError(code, host: host, message, remedy: remedy)
+    }
+
+    /// The last line of what a program said: etcdctl writes its log first and its error at the end.
+    static func lastWords(_ text: String) -> String {
+        excerpt(text.split(whereSeparator: \.isNewline).last.map(String.init) ?? "", nothing: "no message")
     }
 
     /// The first 200 bytes on one line, with the values of keys taken out.

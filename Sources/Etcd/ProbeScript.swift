@@ -26,8 +26,10 @@ struct ProbeScript: Sendable {
         script += "\(shell)\nprintf '\\n%s %s exit %s\\n' \(mark) \(name) \"$?\"\n"
     }
 
-    /// Several HTTP requests in one curl process. Where `status` has no answer from any form of the gateway although
-    /// etcd is there, the gateway's questions are put through etcdctl.
+    /// Several HTTP requests in one curl process.
+    ///
+    /// Where `status` has no answer from any form of the gateway although etcd is there, the gateway's questions are
+    /// put through etcdctl.
     mutating func ask(_ requests: [EtcdRequest], seconds: Int = 5) {
         let command =
             "curl -q --fail-early "

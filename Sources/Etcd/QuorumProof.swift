@@ -23,9 +23,7 @@ package struct QuorumProof: Sendable, Hashable, CustomStringConvertible {
         self.objections = objections
     }
 
-    /// - Parameters:
-    ///   - health: the answer of each host of the inventory.
-    ///   - clusterID: the cluster as it was recorded at the run's start, if it was.
+    /// From the answer of each host of the inventory, and the cluster's id where it was recorded at the run's start.
     package init(
         _ health: [String: Result<MemberHealth, EtcdProbeError>],
         stopping: String,

@@ -2,7 +2,9 @@
 
 import Crypto
 
-/// A key with its value as either store holds it. Its value is compared and digested, and never shown.
+/// A key with its value as either store holds it.
+///
+/// Its value is compared and digested, and never shown.
 package struct StoredKey: Sendable, Hashable {
     package var value: [UInt8]
     /// `createdIndex` in v2, `create_revision` in v3.

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Fleet
+import Playbooks
+import Remote
+import Rollout
+import Synchronization
+import TestSupport
+
+@testable import Actions
+
+/// Facts of a run in memory.
+final class MemoryFacts: FactLedger {
+    private let values = Mutex<[String: String]>([:])
+
+    init(_ values: [String: String] = [:]) {
+        self.values.withLock { $0 = values }
+    }
+
+    func fact(_ name: String) -> String? { values.withLock { $0[name] } }
+    func record(_ name: String, _ value: String) { values.withLock { $0[name] = value } }
+}
+
+extension EtcdCluster {
+    /// The cluster as a play's hosts, with variables on top of those that fit this machine.
+    func targets(_ variables: [String: Value] = [:]) -> [ActionTarget] {
+        members.map { member in
+            let defaults: [String: Value] = [
+                "etcd_endpoint": .string(member.clientURL), "etcd_data_dir": .string(member.dataDir),
+                "etcd_user": .string("root"),
+            ]
+            return ActionTarget(
+                host: LocalHost(name: member.name),
+                variables: defaults.merging(variables) { $1 }
+            )
+        }
+    }
+
+    func context(
+        _ facts: MemoryFacts,
+        host: String? = nil,
+        targets: [ActionTarget]? = nil,
+        progress: @escaping @Sendable (String) -> Void = { _ in }
+    ) -> ActionContext {
+        let cluster = targets ?? self.targets()
+        return ActionContext(
+            run: "test",
+            step: StepID("gate.1/*"),
+            attempt: 1,
+            timeout: .seconds(60),
+            target: cluster.first { $0.host.name == host },
+            cluster: cluster,
+            completedHosts: [],
+            facts: facts,
+            progress: progress
+        )
+    }
+
+    /// Migrates a member by hand and records what `etcd_migrate` records.
+    func migrate(_ index: Int, _ facts: MemoryFacts, _ flags: String = "") async throws {
+        try await migrate(members[index], flags)
+        facts.record("\(members[index].name):migrated_revision", facts.fact("gate_max_index") ?? "1")
+        facts.record("\(members[index].name):migrated_keys", facts.fact("gate_keys") ?? "0")
+    }
+}
+
+/// The message of the failure that an action ends with.
+func failure(of action: some Action, _ context: ActionContext) async throws -> String {
+    do {
+        let evidence = try await action.perform(context)
+        return "no failure: \(evidence.summary)"
+    } catch {
+        return error.message
+    }
+}
