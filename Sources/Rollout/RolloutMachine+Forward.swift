@@ -98,6 +98,7 @@ extension RolloutMachine {
             return [.recordOutcome(id, attempt: attempt, .failed(failure))]
         }
         states[id] = .running
+        if isChange(id) { standing.insert(id) }
         if isChange(id), steps[id]?.phase == .steps {
             hasEverChangedANode = true
             if let host = steps[id]?.host { restored.remove(host) }

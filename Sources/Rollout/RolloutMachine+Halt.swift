@@ -13,7 +13,7 @@ extension RolloutMachine {
     mutating func settle() -> [Directive] {
         guard mode == .draining, !isAnyStepInFlight else { return [] }
         let failure = failure ?? Failure("halted")
-        guard hasEverChangedANode else { return undoFreezeIfUnchanged(then: .refused(failure)) }
+        guard isAnyMemberChanged else { return undoFreezeIfUnchanged(then: .refused(failure)) }
         let failedPhase = failure.step.flatMap { steps[$0]?.phase }
         guard plan.onFailure == .restore, failedPhase == .steps, !touchedHosts.isEmpty else {
             return finish(.halted(failure))
@@ -27,20 +27,21 @@ extension RolloutMachine {
             "the journal cannot be written: \(reason)",
             remedy: "make room or repair the state directory, then `pawl resume`"
         )
-        return finish(hasEverChangedANode ? .halted(failure) : .refused(failure))
+        return finish(isAnythingChanged ? .halted(failure) : .refused(failure))
     }
 
     // MARK: - Undo
 
     /// Writers are let go again when no member was changed; once one was, they stay frozen.
     mutating func undoFreezeIfUnchanged(then verdict: Verdict) -> [Directive] {
-        let isChanged = units.keys.contains { isTouched($0) || isComplete($0) }
-        let frozen = plan.stages.filter { $0.phase == .freeze }.flatMap(\.lanes).flatMap(\.steps)
-            .filter { isAttemptedChange($0) && steps[$0]?.hasUndo == true }
-        guard !isChanged, !frozen.isEmpty else { return finish(verdict) }
+        let begun = plan.stages.filter { $0.phase == .freeze }.flatMap(\.lanes).flatMap(\.steps)
+            .filter(isAttemptedChange)
+        guard !isAnyMemberChanged, !begun.isEmpty else { return finish(verdict) }
+        let frozen = begun.filter { steps[$0]?.hasUndo == true }
+        // What stays frozen was changed, so that the run is not one that changed nothing.
+        mode = .undoing(.finish(frozen.count == begun.count ? verdict : verdict.withChanges))
         // One after the other, as a person would take them back.
         undoQueues = ["": frozen.reversed()]
-        mode = .undoing(.finish(verdict))
         return continueUndo()
     }
 
@@ -122,7 +123,12 @@ extension RolloutMachine {
 
     private mutating func undoFailed(on host: String, _ failure: Failure) -> [Directive] {
         restoreFailures[host] = failure
-        if mode == .undoing(.goOn) { mode = .undoing(.finish(.drifted(failure))) }
+        switch mode {
+        case .undoing(.goOn): mode = .undoing(.finish(.drifted(failure)))
+        case .undoing(.finish(.interrupted)): mode = .undoing(.finish(.halted(failure)))
+        case .undoing(.finish(let verdict)): mode = .undoing(.finish(verdict.withChanges))
+        default: break
+        }
         let text = "could not be put back: \(failure.message)"
         return [.announce(host: host, text: text)] + continueUndo()
     }
@@ -130,8 +136,12 @@ extension RolloutMachine {
     /// An undone step, and every step of its unit after it, must be done again.
     mutating func markUndone(_ id: StepID) {
         states[id] = .pending
+        standing.remove(id)
         guard let host = steps[id]?.host, let unit = units[host], let index = unit.firstIndex(of: id) else { return }
-        for later in unit[index...] where !state(later).isInFlight { states[later] = .pending }
+        for later in unit[index...] where !state(later).isInFlight {
+            states[later] = .pending
+            standing.remove(later)
+        }
     }
 
     /// A read-only step of a restored unit ended. It proves the restore and is not part of the way forward.

@@ -4,14 +4,16 @@
 extension RolloutMachine {
     mutating func replay(_ history: [HistoryEntry]) {
         for entry in history where steps[entry.step] != nil {
+            attempts[entry.step] = max(attempts[entry.step] ?? 0, entry.attempt)
+        }
+        for entry in RolloutMachine.begun(history) where steps[entry.step] != nil {
             let id = entry.step
-            attempts[id] = max(attempts[id] ?? 0, entry.attempt)
+            if isChange(id) { standing.insert(id) }
+            // An intent alone says nothing yet: the node is asked.
+            if entry.kind != .intent, isChange(id), steps[id]?.phase == .steps { hasEverChangedANode = true }
             switch entry.kind {
-            case .intent:
-                if isChange(id), steps[id]?.phase == .steps { hasEverChangedANode = true }
-                states[id] = .inDoubt(unseenEnd(of: id))
+            case .intent: states[id] = .inDoubt(unseenEnd(of: id))
             case .outcome(.succeeded): states[id] = .done
-            case .outcome(.failed(let failure)) where failure.message == RolloutMachine.withdrawn: states[id] = .pending
             case .outcome(.failed(let failure)): states[id] = .failed(failure)
             case .outcome(.inDoubt(let failure)): states[id] = .inDoubt(failure)
             case .undoIntent: states[id] = .inDoubt(unseenEnd(of: id))
@@ -21,6 +23,21 @@ extension RolloutMachine {
         }
         for id in plan.steps.map(\.id) where !isChange(id) && state(id).isUnresolved { states[id] = .pending }
         for unit in units.values { dropProofs(in: unit) }
+    }
+
+    /// The history without the intents whose effect was withdrawn: what was known of the step before holds.
+    private static func begun(_ history: [HistoryEntry]) -> [HistoryEntry] {
+        var begun: [HistoryEntry] = []
+        for entry in history {
+            guard case .outcome(.failed(let failure)) = entry.kind, failure.message == withdrawn else {
+                begun.append(entry)
+                continue
+            }
+            if let intent = begun.lastIndex(where: { $0.step == entry.step && $0.kind == .intent }) {
+                begun.remove(at: intent)
+            }
+        }
+        return begun
     }
 
     /// A read-only step counts only while every step before it in its unit stands; after an undo it was the proof
@@ -89,6 +106,7 @@ extension RolloutMachine {
         guard state(id) == .observing, mode == .observing else { return [] }
         findings[id] = finding
         states[id] = observedBefore[id] ?? .pending
+        if case .notBegun = finding {} else if steps[id]?.phase == .steps { hasEverChangedANode = true }
         return isAnyStepInFlight ? [] : decide()
     }
 
@@ -136,6 +154,7 @@ extension RolloutMachine {
                 directives.append(.recordOutcome(id, attempt: attempts[id] ?? 1, .succeeded))
             case .notBegun(let why):
                 states[id] = .pending
+                standing.remove(id)
                 directives.append(.announce(host: step.host, text: "\(step.name): not begun (\(why)); done now"))
             case .inDoubt(let why):
                 directives.append(.announce(host: step.host, text: "\(step.name): in doubt (\(why))"))
@@ -150,7 +169,7 @@ extension RolloutMachine {
                         "\(step.name) is in doubt and must not be done twice: \(why)",
                         remedy: "find out on the node whether it was done; it has no undo"
                     )
-                    return directives + finish(hasEverChangedANode ? .halted(failure) : .refused(failure))
+                    return directives + finish(.halted(failure))
                 default: states[id] = .pending
                 }
             }

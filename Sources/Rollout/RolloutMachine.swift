@@ -49,8 +49,11 @@ package struct RolloutMachine: Sendable {
     var wantsToStop = false
     package internal(set) var restored: Set<String> = []
     package internal(set) var restoreFailures: [String: Failure] = [:]
-    /// Whether a step of a unit was ever begun in this run, also when it was undone later.
+    /// Whether a change of a unit is known to have been begun in this run, also when it was undone later.
     var hasEverChangedANode = false
+    /// Changes that were begun and that nothing has shown to be taken back or not begun. One that is in doubt and is
+    /// to be done again waits like any other, and still counts.
+    var standing: Set<StepID> = []
     let isResumed: Bool
 
     /// - Parameter history: what the journal holds of this run, oldest first; empty for a new run.
@@ -120,7 +123,19 @@ package struct RolloutMachine: Sendable {
         return step.effect != .readOnly
     }
 
-    func isAttemptedChange(_ id: StepID) -> Bool { isChange(id) && state(id).isAttempted }
+    func isAttemptedChange(_ id: StepID) -> Bool {
+        isChange(id) && (state(id).isAttempted || standing.contains(id))
+    }
+
+    /// Whether a member was, or may have been, changed in this run.
+    var isAnyMemberChanged: Bool {
+        hasEverChangedANode || units.values.contains { unit in unit.contains(where: isAttemptedChange) }
+    }
+
+    /// Whether any host was, or may have been, changed and not put back: members, or writers that are frozen.
+    var isAnythingChanged: Bool {
+        isAnyMemberChanged || plan.steps.contains { isAttemptedChange($0.id) }
+    }
 
     func isComplete(_ host: String) -> Bool {
         guard let unit = units[host], !unit.isEmpty else { return false }
@@ -147,7 +162,9 @@ package struct RolloutMachine: Sendable {
             guard let step = steps[id] else { continue }
             switch step.availability {
             case .unchanged: break
-            case .takesOut: if state(id) != .pending, state(id) != .awaitingQuorum { isOut = true }
+            case .takesOut:
+                let isBegun = state(id) != .pending && state(id) != .awaitingQuorum
+                if isBegun || standing.contains(id) { isOut = true }
             case .bounces: if state(id).isInFlight, state(id) != .awaitingQuorum { isOut = true }
             case .bringsBack: if state(id) == .done { isOut = false }
             }
