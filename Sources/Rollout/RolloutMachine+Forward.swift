@@ -61,7 +61,9 @@ extension RolloutMachine {
     }
 
     mutating func quorumObserved(_ id: StepID, _ quorum: Quorum) -> [Directive] {
-        guard state(id) == .awaitingQuorum, let host = steps[id]?.host else { return [] }
+        guard let host = steps[id]?.host else { return [] }
+        if state(id) == .awaitingUndoQuorum { return undoQuorumObserved(id, on: host, quorum) }
+        guard state(id) == .awaitingQuorum else { return [] }
         if mode == .draining {
             states[id] = .pending
             return settle()
@@ -70,7 +72,9 @@ extension RolloutMachine {
             states[id] = .pending
             return advance()
         }
-        let out = hostsOut(except: host)
+        var out = hostsOut(except: host)
+        // A stop that is done again: the member may be down by our own doing.
+        if standing.contains(id) { out.insert(host) }
         let proof = quorum.proof(stopping: host, alreadyOut: out)
         if quorum.allows(stopping: host, alreadyOut: out) {
             return [.announce(host: host, text: proof)] + recordIntent(id)
@@ -84,10 +88,12 @@ extension RolloutMachine {
                 proof + complaints,
                 remedy: quorum.voters == 2
                     ? "two voters cannot lose one; use a playbook with `serial: all`, or add a member first"
-                    : "make every member healthy first, then `pawl resume`"
+                    : RolloutMachine.mendFirst
             )
         )
     }
+
+    static let mendFirst = "make every member healthy first, then `pawl resume`"
 
     mutating func intentRecorded(_ id: StepID) -> [Directive] {
         guard state(id) == .recordingIntent else { return [] }

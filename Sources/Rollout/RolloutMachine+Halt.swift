@@ -85,13 +85,35 @@ extension RolloutMachine {
         let mine = (undoQueues[host] ?? []) + (proofQueues[host] ?? [])
         guard !mine.contains(where: { state($0).isInFlight }) else { return [] }
         if let next = undoQueues[host]?.first {
-            states[next] = .recordingUndoIntent
-            return [.recordUndoIntent(next)]
+            return beginUndo(next)
         }
         if let next = proofQueues[host]?.first { return recordIntent(next) }
         undoQueues[host] = nil
         if proofQueues.removeValue(forKey: host) != nil, restoreFailures[host] == nil { restored.insert(host) }
         return []
+    }
+
+    private mutating func beginUndo(_ id: StepID) -> [Directive] {
+        guard let step = steps[id] else { return [] }
+        let stops = step.availability == .bringsBack || step.availability == .bounces
+        if plan.needsQuorum, stops, step.phase == .steps {
+            states[id] = .awaitingUndoQuorum
+            return [.observeQuorum(id)]
+        }
+        states[id] = .recordingUndoIntent
+        return [.recordUndoIntent(id)]
+    }
+
+    /// A member that is being put back counts as out, whether it serves or not: the others must do without it.
+    mutating func undoQuorumObserved(_ id: StepID, on host: String, _ quorum: Quorum) -> [Directive] {
+        let out = hostsOut(except: host).union([host])
+        let proof = quorum.proof(stopping: host, alreadyOut: out)
+        if quorum.allows(stopping: host, alreadyOut: out) {
+            states[id] = .recordingUndoIntent
+            return [.announce(host: host, text: proof), .recordUndoIntent(id)]
+        }
+        let complaints = quorum.complaints.isEmpty ? "" : ": " + quorum.complaints.joined(separator: "; ")
+        return stopUndoing(id, Failure(step: id, host: host, proof + complaints, remedy: RolloutMachine.mendFirst))
     }
 
     mutating func undoIntentRecorded(_ id: StepID) -> [Directive] {
@@ -108,17 +130,23 @@ extension RolloutMachine {
 
     mutating func undoOutcomeRecorded(_ id: StepID) -> [Directive] {
         guard case .recordingUndoOutcome(let outcome) = state(id) else { return [] }
-        guard let owner = undoQueues.first(where: { $0.value.first == id })?.key else { return [] }
-        if let failure = outcome.failure {
-            states[id] = .inDoubt(failure)
-            // What comes before this step must not be undone either: etcd is not started on data in doubt.
-            undoQueues[owner] = []
-            proofQueues[owner] = nil
-            return undoFailed(on: steps[id]?.host ?? owner, failure)
-        }
+        if let failure = outcome.failure { return stopUndoing(id, failure) }
         markUndone(id)
-        undoQueues[owner]?.removeFirst()
+        if let owner = undoOwner(of: id) { undoQueues[owner]?.removeFirst() }
         return continueUndo()
+    }
+
+    private func undoOwner(of id: StepID) -> String? {
+        undoQueues.first { $0.value.first == id }?.key
+    }
+
+    /// What comes before this step must not be undone either: etcd is not started on data in doubt.
+    private mutating func stopUndoing(_ id: StepID, _ failure: Failure) -> [Directive] {
+        states[id] = .inDoubt(failure)
+        let owner = undoOwner(of: id) ?? ""
+        undoQueues[owner] = []
+        proofQueues[owner] = nil
+        return undoFailed(on: steps[id]?.host ?? owner, failure)
     }
 
     private mutating func undoFailed(on host: String, _ failure: Failure) -> [Directive] {

@@ -156,7 +156,7 @@ package struct RolloutMachine: Sendable {
         Set(units.keys.filter { $0 != host && isOut($0) })
     }
 
-    private func isOut(_ host: String) -> Bool {
+    func isOut(_ host: String) -> Bool {
         var isOut = false
         for id in units[host] ?? [] {
             guard let step = steps[id] else { continue }
