@@ -7,8 +7,10 @@ extension RolloutMachine {
         var directives: [Directive] = []
         while stageIndex < plan.stages.count {
             let stage = plan.stages[stageIndex]
-            if mode == .stopping, !mayGoOnStopping(stage) {
-                return directives + stopIfQuiet()
+            if mode == .stopping, !isPassed(stage), !mayGoOnStopping(stage) {
+                if touchedHosts.isEmpty { return directives + stopIfQuiet() }
+                enterNextStage()
+                continue
             }
             if !hasEnteredStage {
                 hasEnteredStage = true
@@ -22,14 +24,24 @@ extension RolloutMachine {
             if stage.work == .perform, !isFinished(stage) {
                 return directives + (mode == .stopping ? stopIfQuiet() : [])
             }
-            stageIndex += 1
-            hasEnteredStage = false
+            enterNextStage()
         }
-        return directives + finish(.done)
+        return directives + (mode == .stopping && !isReadyToThaw ? stopIfQuiet() : finish(.done))
     }
 
+    private mutating func enterNextStage() {
+        stageIndex += 1
+        hasEnteredStage = false
+    }
+
+    /// While stopping, a barrier waits for touched units only: what was not begun is not going to be.
     private func isFinished(_ stage: Stage) -> Bool {
-        stage.lanes.allSatisfy { lane in lane.steps.allSatisfy { state($0) == .done } }
+        let lanes = mode == .stopping ? stage.lanes.filter { $0.host.map(isTouched) ?? false } : stage.lanes
+        return lanes.allSatisfy { lane in lane.steps.allSatisfy { state($0) == .done } }
+    }
+
+    private func isPassed(_ stage: Stage) -> Bool {
+        stage.work == .perform && stage.lanes.allSatisfy { lane in lane.steps.allSatisfy { state($0) == .done } }
     }
 
     private mutating func beginSteps(of stage: Stage) -> [Directive] {
@@ -126,6 +138,11 @@ extension RolloutMachine {
 
     mutating func ended(_ id: StepID, _ outcome: Outcome) -> [Directive] {
         guard state(id) == .running else { return [] }
+        // Nothing may be begun elsewhere while the failure is being recorded.
+        if let failure = outcome.failure, mode == .forward || mode == .stopping {
+            self.failure = self.failure ?? located(failure, at: id)
+            mode = .draining
+        }
         states[id] = .recordingOutcome(outcome)
         return [.recordOutcome(id, attempt: attempts[id] ?? 1, outcome)]
     }
@@ -147,11 +164,19 @@ extension RolloutMachine {
             }
         case .failed(let failure):
             states[id] = .failed(failure)
-            return fail(failure)
+            return fail(located(failure, at: id))
         case .inDoubt(let failure):
             states[id] = .inDoubt(failure)
-            return fail(failure)
+            return fail(located(failure, at: id))
         }
+    }
+
+    /// What is undone depends on the step that failed, also where the failure does not name it.
+    private func located(_ failure: Failure, at id: StepID) -> Failure {
+        var failure = failure
+        failure.step = id
+        failure.host = failure.host ?? steps[id]?.host
+        return failure
     }
 
     // MARK: - Signals

@@ -46,7 +46,7 @@ extension RolloutMachine {
     }
 
     mutating func beginUndoStage(_ stage: Stage) -> [Directive] {
-        let queue = stage.lanes.flatMap(\.steps).filter { state($0) == .done }
+        let queue = stage.lanes.flatMap(\.steps).filter(isAttemptedChange)
         guard !queue.isEmpty else { return [] }
         undoQueues = ["": queue]
         mode = .undoing(.goOn)
@@ -56,13 +56,26 @@ extension RolloutMachine {
     /// Takes back what was attempted on these hosts, the newest step first, then proves each member by the read-only
     /// steps of its unit.
     mutating func beginUndo(of hosts: [String], then continuation: Continuation) -> [Directive] {
+        mode = .undoing(continuation)
+        var directives: [Directive] = []
         for host in hosts {
             let unit = units[host] ?? []
-            undoQueues[host] = unit.filter { isAttemptedChange($0) && steps[$0]?.hasUndo == true }.reversed()
-            proofQueues[host] = unit.filter { !isChange($0) }
+            directives += queueUndo(of: unit, on: host)
+            if undoQueues[host] != nil { proofQueues[host] = unit.filter { !isChange($0) } }
         }
-        mode = .undoing(continuation)
-        return continueUndo()
+        return directives + continueUndo()
+    }
+
+    /// Queues what was attempted of these steps of a host, the newest first; all of it or nothing.
+    mutating func queueUndo(of unit: [StepID], on host: String) -> [Directive] {
+        let attempted = unit.filter(isAttemptedChange)
+        if let fixed = attempted.compactMap({ steps[$0] }).first(where: { $0.effect == .once && !$0.hasUndo }) {
+            // Going back behind it would start etcd on data that it changed.
+            undoQueues[host] = nil
+            return undoFailed(on: host, Failure(step: fixed.id, host: host, "\(fixed.name) was begun and has no undo"))
+        }
+        undoQueues[host] = attempted.filter { steps[$0]?.hasUndo == true }.reversed()
+        return []
     }
 
     /// Begins the next piece of undoing or proving on every host where none is in flight.
@@ -77,6 +90,7 @@ extension RolloutMachine {
         case .finish(let verdict): return finish(verdict)
         case .goOn:
             mode = wantsToStop ? .stopping : .forward
+            if isSettling { lookAgain() }
             return advance()
         }
     }
@@ -146,19 +160,20 @@ extension RolloutMachine {
         let owner = undoOwner(of: id) ?? ""
         undoQueues[owner] = []
         proofQueues[owner] = nil
-        return undoFailed(on: steps[id]?.host ?? owner, failure)
+        return undoFailed(on: steps[id]?.host ?? owner, failure) + continueUndo()
     }
 
     private mutating func undoFailed(on host: String, _ failure: Failure) -> [Directive] {
         restoreFailures[host] = failure
         switch mode {
-        case .undoing(.goOn): mode = .undoing(.finish(.drifted(failure)))
+        case .undoing(.goOn):
+            mode = .undoing(.finish(driftedHosts.contains(host) ? .drifted(failure) : .halted(failure)))
         case .undoing(.finish(.interrupted)): mode = .undoing(.finish(.halted(failure)))
         case .undoing(.finish(let verdict)): mode = .undoing(.finish(verdict.withChanges))
         default: break
         }
         let text = "could not be put back: \(failure.message)"
-        return [.announce(host: host, text: text)] + continueUndo()
+        return [.announce(host: host, text: text)]
     }
 
     /// An undone step, and every step of its unit after it, must be done again.
@@ -172,13 +187,15 @@ extension RolloutMachine {
         }
     }
 
-    /// A read-only step of a restored unit ended. It proves the restore and is not part of the way forward.
+    /// A read-only step of a restored unit ended.
+    ///
+    /// It proves the restore and is not part of the way forward.
     mutating func proofRecorded(_ id: StepID, _ outcome: Outcome) -> [Directive] {
         states[id] = .pending
         guard let host = steps[id]?.host else { return continueUndo() }
         if let failure = outcome.failure {
             proofQueues[host] = nil
-            return undoFailed(on: host, failure)
+            return undoFailed(on: host, failure) + continueUndo()
         }
         proofQueues[host]?.removeFirst()
         return continueUndo()

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Decides what a run does next. A pure value: no clock, no I/O, no waiting.
+/// Decides what a run does next.
+///
+/// A pure value: no clock, no I/O, no waiting.
 ///
 /// Events go in, directives come out; the engine performs them. Everything that must be right under every
 /// interleaving is decided here and nowhere else: the order, the quorum before a stop, when to halt, what to undo,
@@ -45,18 +47,28 @@ package struct RolloutMachine: Sendable {
     var findings: [StepID: Event.Finding] = [:]
     /// The states, before they were looked at, of the steps that a resumed run asks about.
     var observedBefore: [StepID: StepState] = [:]
+    /// Hosts that a resumed run found otherwise than it had left them.
+    var driftedHosts: Set<String> = []
+    /// A resumed run has not yet decided what to go on with.
+    var isSettling = false
     /// A signal came while the run could not stop at once.
     var wantsToStop = false
     package internal(set) var restored: Set<String> = []
     package internal(set) var restoreFailures: [String: Failure] = [:]
     /// Whether a change of a unit is known to have been begun in this run, also when it was undone later.
     var hasEverChangedANode = false
-    /// Changes that were begun and that nothing has shown to be taken back or not begun. One that is in doubt and is
+    /// Changes that were begun and that nothing has shown to be taken back or not begun.
+    ///
+    /// One that is in doubt and is
     /// to be done again waits like any other, and still counts.
     var standing: Set<StepID> = []
     let isResumed: Bool
 
-    /// - Parameter history: what the journal holds of this run, oldest first; empty for a new run.
+    /// A machine at the start of a run, or at the point that a journal shows.
+    ///
+    /// - Parameters:
+    ///   - plan: what is to be done.
+    ///   - history: what the journal holds of this run, oldest first; empty for a new run.
     package init(plan: Plan, history: [HistoryEntry] = []) {
         self.plan = plan
         steps = Dictionary(uniqueKeysWithValues: plan.steps.map { ($0.id, $0) })
@@ -70,9 +82,12 @@ package struct RolloutMachine: Sendable {
         replay(history)
     }
 
-    /// Takes one event and says what is to be done now. After ``Directive/finish(_:)`` nothing follows.
+    /// Takes one event and says what is to be done now.
+    ///
+    /// After ``Directive/finish(_:)`` nothing follows.
     package mutating func handle(_ event: Event) -> [Directive] {
         guard mode != .finished else { return [] }
+        if isResumed, !isWithinLimit { return finish(.drifted(tooManyTouched)) }
         let directives =
             switch event {
             case .begin: isResumed ? beginResumed() : advance()
@@ -179,9 +194,21 @@ package struct RolloutMachine: Sendable {
 
     /// Promise 3: no more members are touched at a time than the plan allows.
     private func assertInvariants() {
-        guard case .hosts(let limit) = plan.serial else { return }
-        let touched = touchedHosts
-        precondition(touched.count <= limit, "more members touched than the plan allows: \(touched), limit \(limit)")
+        precondition(isWithinLimit, "more members touched than the plan allows: \(touchedHosts), \(plan.serial)")
+    }
+
+    private var isWithinLimit: Bool {
+        guard case .hosts(let limit) = plan.serial else { return true }
+        return touchedHosts.count <= max(limit, 1)
+    }
+
+    /// No run leaves such a journal behind; one that was written otherwise must not be trusted.
+    private var tooManyTouched: Failure {
+        Failure(
+            "the journal shows more members in the middle of their steps than the plan allows at a time: "
+                + touchedHosts.joined(separator: ", "),
+            remedy: "look at each of them with `pawl status`, and roll back those that are changed"
+        )
     }
 }
 
