@@ -8,7 +8,10 @@ extension RolloutMachine {
         }
         for entry in RolloutMachine.begun(history) where steps[entry.step] != nil {
             let id = entry.step
-            if isChange(id) { standing.insert(id) }
+            if isChange(id) {
+                standing.insert(id)
+                dropProofs(after: id)
+            }
             // An intent alone says nothing yet: the node is asked.
             if entry.kind != .intent, isChange(id), steps[id]?.phase == .steps { hasEverChangedANode = true }
             switch entry.kind {
@@ -45,6 +48,12 @@ extension RolloutMachine {
     private mutating func dropProofs(in unit: [StepID]) {
         guard let gap = unit.firstIndex(where: { state($0) != .done }) else { return }
         for id in unit[gap...] where !isChange(id) { states[id] = .pending }
+    }
+
+    /// What was proven of a member before a change, as the proof of a restore, says nothing after it.
+    private mutating func dropProofs(after id: StepID) {
+        guard let host = steps[id]?.host, let unit = units[host], let index = unit.firstIndex(of: id) else { return }
+        for later in unit[index...] where !isChange(later) { states[later] = .pending }
     }
 
     private func unseenEnd(of id: StepID) -> Failure {

@@ -181,6 +181,17 @@ struct ResumeTests {
         #expect(world.violations == [])
     }
 
+    @Test func `nor does it after a crash behind the last change`() {
+        var world = World.orderly()
+        world.faults["steps.4/n1"] = [.fails(.none)]
+        world.run()
+        world.incidents["intent steps.5/n1"] = .crash(.none, isRecorded: false)
+        #expect(world.run() == nil)
+        #expect(world.run() == .done)
+        #expect(world.acts.first == "perform steps.5/n1")
+        #expect(world.violations == [])
+    }
+
     @Test func `a withdrawn attempt leaves the doubt of the one before it`() {
         let entries = ["steps.1/n1"].flatMap { id in
             [

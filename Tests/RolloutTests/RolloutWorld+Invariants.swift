@@ -24,6 +24,8 @@ extension RolloutWorld {
         var gatesPassed: Set<StepID> = []
         var lastGate = 0
         var lastChange: [String: Int] = [:]
+        /// When a host's member was last seen to be healthy.
+        var provenAt: [String: Int] = [:]
         /// When the last step of a host's unit was last recorded as done.
         var completedAt: [String: Int] = [:]
         /// When the postflight was last seen to succeed.
@@ -65,6 +67,7 @@ extension RolloutWorld {
                 memory.gatesPassed.insert(id)
                 memory.lastGate = memory.clock
             }
+            if step.action == "healthy", let host = step.host { memory.provenAt[host] = memory.clock }
             if step.phase == .postflight { memory.verifiedAt = memory.clock }
         case .ended: memory.hasFailed = true
         case .outcomeRecorded(let id):
@@ -200,6 +203,9 @@ extension RolloutWorld {
         switch verdict {
         case .done:
             for host in plan.hosts where !isMigrated(host) { violate("done, and \(host) is not migrated") }
+            for host in plan.hosts where memory.provenAt[host, default: 0] <= memory.lastChange[host, default: 0] {
+                violate("done, and \(host) was not proven after its last change")
+            }
             if isFrozen, plan.stages.contains(where: { $0.phase == .thaw }) { violate("done, and not thawed") }
             let gates = plan.steps.filter { $0.phase == .gate }.map(\.id)
             if !memory.gatesPassed.isSuperset(of: gates) { violate("done, and a gate was not passed") }
