@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the rollout machine wants done. The engine performs it and answers with an ``Event``, except for
+/// What the rollout machine wants done.
+///
+/// The engine performs it and answers with an ``Event``, except for
 /// ``enterStage(_:)``, ``announce(host:text:)`` and ``finish(_:)``, which have no answer.
 package enum Directive: Hashable, Sendable {
     case enterStage(Stage)

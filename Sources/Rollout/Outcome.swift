@@ -44,4 +44,9 @@ package enum Verdict: Hashable, Sendable {
     case drifted(Failure)
     /// A person or a CI runner asked to stop.
     case interrupted
+
+    /// The same end, where something was changed after all and not put back.
+    var withChanges: Verdict {
+        if case .refused(let failure) = self { .halted(failure) } else { self }
+    }
 }

@@ -79,7 +79,9 @@ package struct Stage: Hashable, Sendable, Codable {
         case undo
     }
 
-    /// Steps that follow each other on one host, or on all (`host` is `nil`). Lanes of a stage run side by side.
+    /// Steps that follow each other on one host, or on all (`host` is `nil`).
+    ///
+    /// Lanes of a stage run side by side.
     package struct Lane: Hashable, Sendable, Codable {
         package var host: String?
         package var steps: [StepID]

@@ -45,7 +45,13 @@ package struct PlanLayout: Sendable {
         self.entries = entries
     }
 
-    /// - Parameter hosts: the hosts of the play in the order in which they are to be changed.
+    /// Lays the entries out.
+    ///
+    /// - Parameters:
+    ///   - entries: the steps of the playbook, in its order.
+    ///   - hosts: the hosts of the play in the order in which they are to be changed.
+    ///   - serial: how many of them at a time.
+    /// - Returns: the stages in the order of the run, and the steps that they name.
     package static func lay(
         _ entries: [Entry],
         over hosts: [String],

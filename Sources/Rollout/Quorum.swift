@@ -23,11 +23,15 @@ package struct Quorum: Hashable, Sendable {
     /// All others must be healthy, not just enough of them: a second failure while a member is out would end the
     /// service. A cluster of one voter has no quorum to keep; its stop is an outage that the proof announces.
     ///
-    /// - Parameter out: hosts that this run has stopped, or is about to stop, and not brought back.
+    /// - Parameters:
+    ///   - host: the member to be stopped.
+    ///   - out: hosts that this run has stopped, or is about to stop, and not brought back. The host itself is among
+    ///     them when it may be down already by this run's doing; then it need not be healthy.
+    /// - Returns: whether the stop may go on.
     package func allows(stopping host: String, alreadyOut out: Set<String> = []) -> Bool {
-        if voters == 1 { return healthy == [host] && out.isEmpty }
-        let accountedFor = healthy.union(out).count
-        return healthy.contains(host) && accountedFor == voters && remaining(without: host, out) >= needed
+        if voters == 1 { return healthy.union(out) == [host] }
+        let accountedFor = healthy.union(out)
+        return accountedFor.contains(host) && accountedFor.count == voters && remaining(without: host, out) >= needed
     }
 
     /// The proof as it is printed before a stop.

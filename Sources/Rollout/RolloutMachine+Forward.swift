@@ -7,8 +7,10 @@ extension RolloutMachine {
         var directives: [Directive] = []
         while stageIndex < plan.stages.count {
             let stage = plan.stages[stageIndex]
-            if mode == .stopping, !mayGoOnStopping(stage) {
-                return directives + stopIfQuiet()
+            if mode == .stopping, !isPassed(stage), !mayGoOnStopping(stage) {
+                if touchedHosts.isEmpty { return directives + stopIfQuiet() }
+                enterNextStage()
+                continue
             }
             if !hasEnteredStage {
                 hasEnteredStage = true
@@ -22,14 +24,24 @@ extension RolloutMachine {
             if stage.work == .perform, !isFinished(stage) {
                 return directives + (mode == .stopping ? stopIfQuiet() : [])
             }
-            stageIndex += 1
-            hasEnteredStage = false
+            enterNextStage()
         }
-        return directives + finish(.done)
+        return directives + (mode == .stopping && !isReadyToThaw ? stopIfQuiet() : finish(.done))
     }
 
+    private mutating func enterNextStage() {
+        stageIndex += 1
+        hasEnteredStage = false
+    }
+
+    /// While stopping, a barrier waits for touched units only: what was not begun is not going to be.
     private func isFinished(_ stage: Stage) -> Bool {
-        stage.lanes.allSatisfy { lane in lane.steps.allSatisfy { state($0) == .done } }
+        let lanes = mode == .stopping ? stage.lanes.filter { $0.host.map(isTouched) ?? false } : stage.lanes
+        return lanes.allSatisfy { lane in lane.steps.allSatisfy { state($0) == .done } }
+    }
+
+    private func isPassed(_ stage: Stage) -> Bool {
+        stage.work == .perform && stage.lanes.allSatisfy { lane in lane.steps.allSatisfy { state($0) == .done } }
     }
 
     private mutating func beginSteps(of stage: Stage) -> [Directive] {
@@ -61,7 +73,9 @@ extension RolloutMachine {
     }
 
     mutating func quorumObserved(_ id: StepID, _ quorum: Quorum) -> [Directive] {
-        guard state(id) == .awaitingQuorum, let host = steps[id]?.host else { return [] }
+        guard let host = steps[id]?.host else { return [] }
+        if state(id) == .awaitingUndoQuorum { return undoQuorumObserved(id, on: host, quorum) }
+        guard state(id) == .awaitingQuorum else { return [] }
         if mode == .draining {
             states[id] = .pending
             return settle()
@@ -70,7 +84,9 @@ extension RolloutMachine {
             states[id] = .pending
             return advance()
         }
-        let out = hostsOut(except: host)
+        var out = hostsOut(except: host)
+        // A stop that is done again: the member may be down by our own doing.
+        if standing.contains(id) { out.insert(host) }
         let proof = quorum.proof(stopping: host, alreadyOut: out)
         if quorum.allows(stopping: host, alreadyOut: out) {
             return [.announce(host: host, text: proof)] + recordIntent(id)
@@ -84,10 +100,12 @@ extension RolloutMachine {
                 proof + complaints,
                 remedy: quorum.voters == 2
                     ? "two voters cannot lose one; use a playbook with `serial: all`, or add a member first"
-                    : "make every member healthy first, then `pawl resume`"
+                    : RolloutMachine.mendFirst
             )
         )
     }
+
+    static let mendFirst = "make every member healthy first, then `pawl resume`"
 
     mutating func intentRecorded(_ id: StepID) -> [Directive] {
         guard state(id) == .recordingIntent else { return [] }
@@ -98,6 +116,7 @@ extension RolloutMachine {
             return [.recordOutcome(id, attempt: attempt, .failed(failure))]
         }
         states[id] = .running
+        if isChange(id) { standing.insert(id) }
         if isChange(id), steps[id]?.phase == .steps {
             hasEverChangedANode = true
             if let host = steps[id]?.host { restored.remove(host) }
@@ -119,6 +138,11 @@ extension RolloutMachine {
 
     mutating func ended(_ id: StepID, _ outcome: Outcome) -> [Directive] {
         guard state(id) == .running else { return [] }
+        // Nothing may be begun elsewhere while the failure is being recorded.
+        if let failure = outcome.failure, mode == .forward || mode == .stopping {
+            self.failure = self.failure ?? located(failure, at: id)
+            mode = .draining
+        }
         states[id] = .recordingOutcome(outcome)
         return [.recordOutcome(id, attempt: attempts[id] ?? 1, outcome)]
     }
@@ -140,11 +164,19 @@ extension RolloutMachine {
             }
         case .failed(let failure):
             states[id] = .failed(failure)
-            return fail(failure)
+            return fail(located(failure, at: id))
         case .inDoubt(let failure):
             states[id] = .inDoubt(failure)
-            return fail(failure)
+            return fail(located(failure, at: id))
         }
+    }
+
+    /// What is undone depends on the step that failed, also where the failure does not name it.
+    private func located(_ failure: Failure, at id: StepID) -> Failure {
+        var failure = failure
+        failure.step = id
+        failure.host = failure.host ?? steps[id]?.host
+        return failure
     }
 
     // MARK: - Signals

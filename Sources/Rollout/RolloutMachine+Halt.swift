@@ -13,7 +13,7 @@ extension RolloutMachine {
     mutating func settle() -> [Directive] {
         guard mode == .draining, !isAnyStepInFlight else { return [] }
         let failure = failure ?? Failure("halted")
-        guard hasEverChangedANode else { return undoFreezeIfUnchanged(then: .refused(failure)) }
+        guard isAnyMemberChanged else { return undoFreezeIfUnchanged(then: .refused(failure)) }
         let failedPhase = failure.step.flatMap { steps[$0]?.phase }
         guard plan.onFailure == .restore, failedPhase == .steps, !touchedHosts.isEmpty else {
             return finish(.halted(failure))
@@ -27,25 +27,26 @@ extension RolloutMachine {
             "the journal cannot be written: \(reason)",
             remedy: "make room or repair the state directory, then `pawl resume`"
         )
-        return finish(hasEverChangedANode ? .halted(failure) : .refused(failure))
+        return finish(isAnythingChanged ? .halted(failure) : .refused(failure))
     }
 
     // MARK: - Undo
 
     /// Writers are let go again when no member was changed; once one was, they stay frozen.
     mutating func undoFreezeIfUnchanged(then verdict: Verdict) -> [Directive] {
-        let isChanged = units.keys.contains { isTouched($0) || isComplete($0) }
-        let frozen = plan.stages.filter { $0.phase == .freeze }.flatMap(\.lanes).flatMap(\.steps)
-            .filter { isAttemptedChange($0) && steps[$0]?.hasUndo == true }
-        guard !isChanged, !frozen.isEmpty else { return finish(verdict) }
+        let begun = plan.stages.filter { $0.phase == .freeze }.flatMap(\.lanes).flatMap(\.steps)
+            .filter(isAttemptedChange)
+        guard !isAnyMemberChanged, !begun.isEmpty else { return finish(verdict) }
+        let frozen = begun.filter { steps[$0]?.hasUndo == true }
+        // What stays frozen was changed, so that the run is not one that changed nothing.
+        mode = .undoing(.finish(frozen.count == begun.count ? verdict : verdict.withChanges))
         // One after the other, as a person would take them back.
         undoQueues = ["": frozen.reversed()]
-        mode = .undoing(.finish(verdict))
         return continueUndo()
     }
 
     mutating func beginUndoStage(_ stage: Stage) -> [Directive] {
-        let queue = stage.lanes.flatMap(\.steps).filter { state($0) == .done }
+        let queue = stage.lanes.flatMap(\.steps).filter(isAttemptedChange)
         guard !queue.isEmpty else { return [] }
         undoQueues = ["": queue]
         mode = .undoing(.goOn)
@@ -55,13 +56,26 @@ extension RolloutMachine {
     /// Takes back what was attempted on these hosts, the newest step first, then proves each member by the read-only
     /// steps of its unit.
     mutating func beginUndo(of hosts: [String], then continuation: Continuation) -> [Directive] {
+        mode = .undoing(continuation)
+        var directives: [Directive] = []
         for host in hosts {
             let unit = units[host] ?? []
-            undoQueues[host] = unit.filter { isAttemptedChange($0) && steps[$0]?.hasUndo == true }.reversed()
-            proofQueues[host] = unit.filter { !isChange($0) }
+            directives += queueUndo(of: unit, on: host)
+            if undoQueues[host] != nil { proofQueues[host] = unit.filter { !isChange($0) } }
         }
-        mode = .undoing(continuation)
-        return continueUndo()
+        return directives + continueUndo()
+    }
+
+    /// Queues what was attempted of these steps of a host, the newest first; all of it or nothing.
+    mutating func queueUndo(of unit: [StepID], on host: String) -> [Directive] {
+        let attempted = unit.filter(isAttemptedChange)
+        if let fixed = attempted.compactMap({ steps[$0] }).first(where: { $0.effect == .once && !$0.hasUndo }) {
+            // Going back behind it would start etcd on data that it changed.
+            undoQueues[host] = nil
+            return undoFailed(on: host, Failure(step: fixed.id, host: host, "\(fixed.name) was begun and has no undo"))
+        }
+        undoQueues[host] = attempted.filter { steps[$0]?.hasUndo == true }.reversed()
+        return []
     }
 
     /// Begins the next piece of undoing or proving on every host where none is in flight.
@@ -76,6 +90,7 @@ extension RolloutMachine {
         case .finish(let verdict): return finish(verdict)
         case .goOn:
             mode = wantsToStop ? .stopping : .forward
+            if isSettling { lookAgain() }
             return advance()
         }
     }
@@ -84,13 +99,35 @@ extension RolloutMachine {
         let mine = (undoQueues[host] ?? []) + (proofQueues[host] ?? [])
         guard !mine.contains(where: { state($0).isInFlight }) else { return [] }
         if let next = undoQueues[host]?.first {
-            states[next] = .recordingUndoIntent
-            return [.recordUndoIntent(next)]
+            return beginUndo(next)
         }
         if let next = proofQueues[host]?.first { return recordIntent(next) }
         undoQueues[host] = nil
         if proofQueues.removeValue(forKey: host) != nil, restoreFailures[host] == nil { restored.insert(host) }
         return []
+    }
+
+    private mutating func beginUndo(_ id: StepID) -> [Directive] {
+        guard let step = steps[id] else { return [] }
+        let stops = step.availability == .bringsBack || step.availability == .bounces
+        if plan.needsQuorum, stops, step.phase == .steps {
+            states[id] = .awaitingUndoQuorum
+            return [.observeQuorum(id)]
+        }
+        states[id] = .recordingUndoIntent
+        return [.recordUndoIntent(id)]
+    }
+
+    /// A member that is being put back counts as out, whether it serves or not: the others must do without it.
+    mutating func undoQuorumObserved(_ id: StepID, on host: String, _ quorum: Quorum) -> [Directive] {
+        let out = hostsOut(except: host).union([host])
+        let proof = quorum.proof(stopping: host, alreadyOut: out)
+        if quorum.allows(stopping: host, alreadyOut: out) {
+            states[id] = .recordingUndoIntent
+            return [.announce(host: host, text: proof), .recordUndoIntent(id)]
+        }
+        let complaints = quorum.complaints.isEmpty ? "" : ": " + quorum.complaints.joined(separator: "; ")
+        return stopUndoing(id, Failure(step: id, host: host, proof + complaints, remedy: RolloutMachine.mendFirst))
     }
 
     mutating func undoIntentRecorded(_ id: StepID) -> [Directive] {
@@ -107,40 +144,58 @@ extension RolloutMachine {
 
     mutating func undoOutcomeRecorded(_ id: StepID) -> [Directive] {
         guard case .recordingUndoOutcome(let outcome) = state(id) else { return [] }
-        guard let owner = undoQueues.first(where: { $0.value.first == id })?.key else { return [] }
-        if let failure = outcome.failure {
-            states[id] = .inDoubt(failure)
-            // What comes before this step must not be undone either: etcd is not started on data in doubt.
-            undoQueues[owner] = []
-            proofQueues[owner] = nil
-            return undoFailed(on: steps[id]?.host ?? owner, failure)
-        }
+        if let failure = outcome.failure { return stopUndoing(id, failure) }
         markUndone(id)
-        undoQueues[owner]?.removeFirst()
+        if let owner = undoOwner(of: id) { undoQueues[owner]?.removeFirst() }
         return continueUndo()
+    }
+
+    private func undoOwner(of id: StepID) -> String? {
+        undoQueues.first { $0.value.first == id }?.key
+    }
+
+    /// What comes before this step must not be undone either: etcd is not started on data in doubt.
+    private mutating func stopUndoing(_ id: StepID, _ failure: Failure) -> [Directive] {
+        states[id] = .inDoubt(failure)
+        let owner = undoOwner(of: id) ?? ""
+        undoQueues[owner] = []
+        proofQueues[owner] = nil
+        return undoFailed(on: steps[id]?.host ?? owner, failure) + continueUndo()
     }
 
     private mutating func undoFailed(on host: String, _ failure: Failure) -> [Directive] {
         restoreFailures[host] = failure
-        if mode == .undoing(.goOn) { mode = .undoing(.finish(.drifted(failure))) }
+        switch mode {
+        case .undoing(.goOn):
+            mode = .undoing(.finish(driftedHosts.contains(host) ? .drifted(failure) : .halted(failure)))
+        case .undoing(.finish(.interrupted)): mode = .undoing(.finish(.halted(failure)))
+        case .undoing(.finish(let verdict)): mode = .undoing(.finish(verdict.withChanges))
+        default: break
+        }
         let text = "could not be put back: \(failure.message)"
-        return [.announce(host: host, text: text)] + continueUndo()
+        return [.announce(host: host, text: text)]
     }
 
     /// An undone step, and every step of its unit after it, must be done again.
     mutating func markUndone(_ id: StepID) {
         states[id] = .pending
+        standing.remove(id)
         guard let host = steps[id]?.host, let unit = units[host], let index = unit.firstIndex(of: id) else { return }
-        for later in unit[index...] where !state(later).isInFlight { states[later] = .pending }
+        for later in unit[index...] where !state(later).isInFlight {
+            states[later] = .pending
+            standing.remove(later)
+        }
     }
 
-    /// A read-only step of a restored unit ended. It proves the restore and is not part of the way forward.
+    /// A read-only step of a restored unit ended.
+    ///
+    /// It proves the restore and is not part of the way forward.
     mutating func proofRecorded(_ id: StepID, _ outcome: Outcome) -> [Directive] {
         states[id] = .pending
         guard let host = steps[id]?.host else { return continueUndo() }
         if let failure = outcome.failure {
             proofQueues[host] = nil
-            return undoFailed(on: host, failure)
+            return undoFailed(on: host, failure) + continueUndo()
         }
         proofQueues[host]?.removeFirst()
         return continueUndo()

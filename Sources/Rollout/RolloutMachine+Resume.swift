@@ -4,14 +4,19 @@
 extension RolloutMachine {
     mutating func replay(_ history: [HistoryEntry]) {
         for entry in history where steps[entry.step] != nil {
+            attempts[entry.step] = max(attempts[entry.step] ?? 0, entry.attempt)
+        }
+        for entry in RolloutMachine.begun(history) where steps[entry.step] != nil {
             let id = entry.step
-            attempts[id] = max(attempts[id] ?? 0, entry.attempt)
+            if isChange(id) {
+                standing.insert(id)
+                dropProofs(after: id)
+            }
+            // An intent alone says nothing yet: the node is asked.
+            if entry.kind != .intent, isChange(id), steps[id]?.phase == .steps { hasEverChangedANode = true }
             switch entry.kind {
-            case .intent:
-                if isChange(id), steps[id]?.phase == .steps { hasEverChangedANode = true }
-                states[id] = .inDoubt(unseenEnd(of: id))
+            case .intent: states[id] = .inDoubt(unseenEnd(of: id))
             case .outcome(.succeeded): states[id] = .done
-            case .outcome(.failed(let failure)) where failure.message == RolloutMachine.withdrawn: states[id] = .pending
             case .outcome(.failed(let failure)): states[id] = .failed(failure)
             case .outcome(.inDoubt(let failure)): states[id] = .inDoubt(failure)
             case .undoIntent: states[id] = .inDoubt(unseenEnd(of: id))
@@ -23,6 +28,21 @@ extension RolloutMachine {
         for unit in units.values { dropProofs(in: unit) }
     }
 
+    /// The history without the intents whose effect was withdrawn: what was known of the step before holds.
+    private static func begun(_ history: [HistoryEntry]) -> [HistoryEntry] {
+        var begun: [HistoryEntry] = []
+        for entry in history {
+            guard case .outcome(.failed(let failure)) = entry.kind, failure.message == withdrawn else {
+                begun.append(entry)
+                continue
+            }
+            if let intent = begun.lastIndex(where: { $0.step == entry.step && $0.kind == .intent }) {
+                begun.remove(at: intent)
+            }
+        }
+        return begun
+    }
+
     /// A read-only step counts only while every step before it in its unit stands; after an undo it was the proof
     /// of the restore.
     private mutating func dropProofs(in unit: [StepID]) {
@@ -30,11 +50,32 @@ extension RolloutMachine {
         for id in unit[gap...] where !isChange(id) { states[id] = .pending }
     }
 
+    /// What was proven of a member before a change, as the proof of a restore, says nothing after it.
+    private mutating func dropProofs(after id: StepID) {
+        guard let host = steps[id]?.host, let unit = units[host], let index = unit.firstIndex(of: id) else { return }
+        for later in unit[index...] where !isChange(later) { states[later] = .pending }
+    }
+
     private func unseenEnd(of id: StepID) -> Failure {
         Failure(step: id, host: steps[id]?.host, "begun, and nobody saw its end")
     }
 
     mutating func beginResumed() -> [Directive] {
+        isSettling = true
+        let questions = plan.steps.map(\.id).filter(needsObservation)
+        guard !questions.isEmpty else {
+            lookAgain()
+            return advance()
+        }
+        mode = .observing
+        observedBefore = states.filter { questions.contains($0.key) }
+        for id in questions { states[id] = .observing }
+        return questions.map { .observe($0) }
+    }
+
+    /// With all doubts settled, says which looks at the cluster are to be done again before anything is begun.
+    mutating func lookAgain() {
+        isSettling = false
         let isChanged = units.keys.contains { isTouched($0) || isComplete($0) }
         for stage in plan.stages {
             switch stage.phase {
@@ -46,117 +87,147 @@ extension RolloutMachine {
             default: break
             }
         }
-        if isChanged { skipFreezeAndLookAgain() }
-        let questions = plan.steps.map(\.id).filter(needsObservation)
-        guard !questions.isEmpty else { return advance() }
-        mode = .observing
-        var directives: [Directive] = []
-        for id in questions {
-            directives.append(.observe(id))
-        }
-        observedBefore = states.filter { questions.contains($0.key) }
-        for id in questions { states[id] = .observing }
-        return directives
-    }
-
-    /// Stages before the first unit are passed. When no unit is in the middle, the gate before the next one is done
-    /// again: members that were finished earlier are looked at before another is touched.
-    private mutating func skipFreezeAndLookAgain() {
-        while stageIndex < plan.stages.count, [.preflight, .freeze].contains(plan.stages[stageIndex].phase) {
+        // A freeze that the thaw has taken back is not put in place again.
+        while isReadyToThaw, stageIndex < plan.stages.count,
+            [.preflight, .freeze].contains(plan.stages[stageIndex].phase)
+        {
             stageIndex += 1
         }
-        guard touchedHosts.isEmpty else { return }
-        let open = plan.stages.indices.dropFirst(stageIndex).first { index in
-            plan.stages[index].lanes.contains { lane in lane.steps.contains { state($0) != .done } }
-        }
-        guard let open, open > 0, plan.stages[open].phase == .steps, plan.stages[open - 1].phase == .gate else {
-            return
-        }
-        for id in plan.stages[open - 1].lanes.flatMap(\.steps) { states[id] = .pending }
+        if isChanged { lookAgainBeforeNextUnit() }
     }
 
-    /// Steps whose truth decides how to go on: those whose end is not known, and in a touched unit the newest holder
-    /// of each state.
+    /// Members that were finished earlier are looked at before another is touched.
+    ///
+    /// When a unit is in the middle, the
+    /// gate before it was passed, and cannot hold again while the member is out.
+    private mutating func lookAgainBeforeNextUnit() {
+        let isInTheMiddle = !touchedHosts.isEmpty
+        let open = plan.stages.firstIndex { stage in
+            stage.phase == .steps
+                && stage.lanes.contains { lane in
+                    isInTheMiddle
+                        ? lane.host.map(isTouched) ?? false : lane.steps.contains { state($0) != .done }
+                }
+        }
+        guard let open else { return }
+        for stage in plan.stages[..<open].reversed() {
+            guard stage.phase == .gate else { return }
+            for id in stage.lanes.flatMap(\.steps) { states[id] = isInTheMiddle ? .done : .pending }
+        }
+    }
+
+    /// Whether everything that needs the freeze is behind.
+    var isReadyToThaw: Bool {
+        plan.steps.allSatisfy { step in
+            ![.steps, .gate, .postflight].contains(step.phase) || state(step.id) == .done
+        }
+    }
+
+    /// Steps whose truth decides how to go on: those whose end is not known, in a touched unit the newest holder of
+    /// each state, and the freeze as long as it is needed.
     private func needsObservation(_ id: StepID) -> Bool {
         guard let step = steps[id], isChange(id) else { return false }
-        if state(id).isUnresolved { return step.phase == .steps || step.phase == .freeze || step.phase == .thaw }
-        guard state(id) == .done, step.phase == .steps, let host = step.host, isTouched(host) else { return false }
-        guard let resource = step.resource, let unit = units[host] else { return false }
-        return unit.last { isAttemptedChange($0) && steps[$0]?.resource == resource } == id
+        if state(id).isUnresolved { return true }
+        guard state(id) == .done, let resource = step.resource, let host = step.host else { return false }
+        switch step.phase {
+        case .steps where isTouched(host):
+            return units[host]?.last { isAttemptedChange($0) && steps[$0]?.resource == resource } == id
+        case .freeze where step.effect == .repeatable && !isReadyToThaw:
+            // A rebooted host starts its writers again.
+            let holders = plan.steps.filter { $0.phase == .freeze && $0.host == host && $0.resource == resource }
+            return holders.last { isAttemptedChange($0.id) }?.id == id
+        default: return false
+        }
     }
 
     mutating func observed(_ id: StepID, _ finding: Event.Finding) -> [Directive] {
         guard state(id) == .observing, mode == .observing else { return [] }
         findings[id] = finding
         states[id] = observedBefore[id] ?? .pending
+        if case .notBegun = finding {} else if steps[id]?.phase == .steps { hasEverChangedANode = true }
         return isAnyStepInFlight ? [] : decide()
     }
 
     /// With all findings in, says for each of them what follows.
     private mutating func decide() -> [Directive] {
         var directives: [Directive] = []
-        var drifted: [String] = []
-        for id in plan.steps.map(\.id) {
-            guard let finding = findings[id], let step = steps[id] else { continue }
-            if observedBefore[id] == .done {
-                guard finding != .done, let host = step.host else { continue }
-                directives.append(.announce(host: host, text: driftText(step, finding)))
-                if !drifted.contains(host) { drifted.append(host) }
+        for id in plan.steps.map(\.id) where observedBefore[id] == .done {
+            guard let finding = findings[id], finding != .done, let step = steps[id], let host = step.host else {
+                continue
             }
+            directives.append(.announce(host: host, text: driftText(step, finding)))
+            if step.phase == .freeze { states[id] = .pending } else { driftedHosts.insert(host) }
         }
-        guard drifted.isEmpty || plan.onFailure == .restore else {
-            let host = drifted.first
-            return directives
-                + finish(
-                    .drifted(
-                        Failure(
-                            host: host,
-                            "the node is not as this run left it",
-                            remedy: "put it back by hand, or start a new run when it is in order"
-                        )
-                    )
-                )
+        guard driftedHosts.isEmpty || plan.onFailure == .restore else {
+            let failure = Failure(
+                host: driftedHosts.min(),
+                "the node is not as this run left it",
+                remedy: "put it back by hand, or start a new run when it is in order"
+            )
+            return directives + finish(.drifted(failure))
         }
         mode = wantsToStop ? .stopping : .forward
-        if !drifted.isEmpty {
-            // The unit is taken back whole and begun anew.
-            return directives + beginUndo(of: drifted, then: .goOn)
+        var doubtful: [PlannedStep] = []
+        for id in plan.steps.map(\.id) where observedBefore[id] != .done {
+            guard let finding = findings[id], let step = steps[id] else { continue }
+            directives += resolve(step, finding)
+            if mode == .finished { return directives }
+            if case .inDoubt = finding, step.effect == .once { doubtful.append(step) }
         }
-        return directives + resolveDoubts()
+        if !driftedHosts.isEmpty {
+            // The unit is taken back whole and begun anew.
+            return directives + beginUndo(of: plan.hosts.filter(driftedHosts.contains), then: .goOn)
+        }
+        if !doubtful.isEmpty { return directives + takeBack(doubtful) }
+        lookAgain()
+        return isAnyStepInFlight ? directives : directives + advance()
     }
 
-    private mutating func resolveDoubts() -> [Directive] {
+    /// Takes back steps that must not happen twice, and with them what came after them on their host.
+    private mutating func takeBack(_ doubtful: [PlannedStep]) -> [Directive] {
+        mode = .undoing(.goOn)
         var directives: [Directive] = []
-        for id in plan.steps.map(\.id) {
-            guard let finding = findings[id], let step = steps[id], observedBefore[id] != .done else { continue }
-            switch finding {
-            case .done:
-                states[id] = .recordingOutcome(.succeeded)
-                directives.append(.announce(host: step.host, text: "\(step.name): found done"))
-                directives.append(.recordOutcome(id, attempt: attempts[id] ?? 1, .succeeded))
-            case .notBegun(let why):
-                states[id] = .pending
-                directives.append(.announce(host: step.host, text: "\(step.name): not begun (\(why)); done now"))
-            case .inDoubt(let why):
-                directives.append(.announce(host: step.host, text: "\(step.name): in doubt (\(why))"))
-                switch (step.effect, step.hasUndo) {
-                case (.once, true):
-                    undoQueues[step.host ?? ""] = [id]
-                    mode = .undoing(.goOn)
-                case (.once, false):
-                    let failure = Failure(
-                        step: id,
-                        host: step.host,
-                        "\(step.name) is in doubt and must not be done twice: \(why)",
-                        remedy: "find out on the node whether it was done; it has no undo"
-                    )
-                    return directives + finish(hasEverChangedANode ? .halted(failure) : .refused(failure))
-                default: states[id] = .pending
-                }
+        // The earliest of a host comes last, and takes the others with it.
+        for step in doubtful.reversed() {
+            if let host = step.host, let unit = units[host], let index = unit.firstIndex(of: step.id) {
+                directives += queueUndo(of: Array(unit[index...]), on: host)
+            } else {
+                undoQueues["", default: []].append(step.id)
             }
         }
-        if mode == .undoing(.goOn) { return directives + continueUndo() }
-        return isAnyStepInFlight ? directives : directives + advance()
+        return directives + continueUndo()
+    }
+
+    /// Settles a step whose end nobody saw, or that failed.
+    private mutating func resolve(_ step: PlannedStep, _ finding: Event.Finding) -> [Directive] {
+        let id = step.id
+        switch finding {
+        case .done:
+            states[id] = .recordingOutcome(.succeeded)
+            return [
+                .announce(host: step.host, text: "\(step.name): found done"),
+                .recordOutcome(id, attempt: attempts[id] ?? 1, .succeeded),
+            ]
+        case .notBegun(let why):
+            states[id] = .pending
+            standing.remove(id)
+            return [.announce(host: step.host, text: "\(step.name): not begun (\(why))")]
+        case .inDoubt(let why):
+            let news = Directive.announce(host: step.host, text: "\(step.name): in doubt (\(why))")
+            switch (step.effect, step.hasUndo) {
+            case (.once, true): break
+            case (.once, false):
+                let failure = Failure(
+                    step: id,
+                    host: step.host,
+                    "\(step.name) is in doubt and must not be done twice: \(why)",
+                    remedy: "find out on the node whether it was done; it has no undo"
+                )
+                return [news] + finish(.halted(failure))
+            default: states[id] = .pending
+            }
+            return [news]
+        }
     }
 
     private func driftText(_ step: PlannedStep, _ finding: Event.Finding) -> String {

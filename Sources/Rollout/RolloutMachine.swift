@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Decides what a run does next. A pure value: no clock, no I/O, no waiting.
+/// Decides what a run does next.
+///
+/// A pure value: no clock, no I/O, no waiting.
 ///
 /// Events go in, directives come out; the engine performs them. Everything that must be right under every
 /// interleaving is decided here and nowhere else: the order, the quorum before a stop, when to halt, what to undo,
@@ -45,15 +47,28 @@ package struct RolloutMachine: Sendable {
     var findings: [StepID: Event.Finding] = [:]
     /// The states, before they were looked at, of the steps that a resumed run asks about.
     var observedBefore: [StepID: StepState] = [:]
+    /// Hosts that a resumed run found otherwise than it had left them.
+    var driftedHosts: Set<String> = []
+    /// A resumed run has not yet decided what to go on with.
+    var isSettling = false
     /// A signal came while the run could not stop at once.
     var wantsToStop = false
     package internal(set) var restored: Set<String> = []
     package internal(set) var restoreFailures: [String: Failure] = [:]
-    /// Whether a step of a unit was ever begun in this run, also when it was undone later.
+    /// Whether a change of a unit is known to have been begun in this run, also when it was undone later.
     var hasEverChangedANode = false
+    /// Changes that were begun and that nothing has shown to be taken back or not begun.
+    ///
+    /// One that is in doubt and is
+    /// to be done again waits like any other, and still counts.
+    var standing: Set<StepID> = []
     let isResumed: Bool
 
-    /// - Parameter history: what the journal holds of this run, oldest first; empty for a new run.
+    /// A machine at the start of a run, or at the point that a journal shows.
+    ///
+    /// - Parameters:
+    ///   - plan: what is to be done.
+    ///   - history: what the journal holds of this run, oldest first; empty for a new run.
     package init(plan: Plan, history: [HistoryEntry] = []) {
         self.plan = plan
         steps = Dictionary(uniqueKeysWithValues: plan.steps.map { ($0.id, $0) })
@@ -67,9 +82,12 @@ package struct RolloutMachine: Sendable {
         replay(history)
     }
 
-    /// Takes one event and says what is to be done now. After ``Directive/finish(_:)`` nothing follows.
+    /// Takes one event and says what is to be done now.
+    ///
+    /// After ``Directive/finish(_:)`` nothing follows.
     package mutating func handle(_ event: Event) -> [Directive] {
         guard mode != .finished else { return [] }
+        if isResumed, !isWithinLimit { return finish(.drifted(tooManyTouched)) }
         let directives =
             switch event {
             case .begin: isResumed ? beginResumed() : advance()
@@ -117,7 +135,19 @@ package struct RolloutMachine: Sendable {
         return step.effect != .readOnly
     }
 
-    func isAttemptedChange(_ id: StepID) -> Bool { isChange(id) && state(id).isAttempted }
+    func isAttemptedChange(_ id: StepID) -> Bool {
+        isChange(id) && (state(id).isAttempted || standing.contains(id))
+    }
+
+    /// Whether a member was, or may have been, changed in this run.
+    var isAnyMemberChanged: Bool {
+        hasEverChangedANode || units.values.contains { unit in unit.contains(where: isAttemptedChange) }
+    }
+
+    /// Whether any host was, or may have been, changed and not put back: members, or writers that are frozen.
+    var isAnythingChanged: Bool {
+        isAnyMemberChanged || plan.steps.contains { isAttemptedChange($0.id) }
+    }
 
     func isComplete(_ host: String) -> Bool {
         guard let unit = units[host], !unit.isEmpty else { return false }
@@ -138,13 +168,15 @@ package struct RolloutMachine: Sendable {
         Set(units.keys.filter { $0 != host && isOut($0) })
     }
 
-    private func isOut(_ host: String) -> Bool {
+    func isOut(_ host: String) -> Bool {
         var isOut = false
         for id in units[host] ?? [] {
             guard let step = steps[id] else { continue }
             switch step.availability {
             case .unchanged: break
-            case .takesOut: if state(id) != .pending, state(id) != .awaitingQuorum { isOut = true }
+            case .takesOut:
+                let isBegun = state(id) != .pending && state(id) != .awaitingQuorum
+                if isBegun || standing.contains(id) { isOut = true }
             case .bounces: if state(id).isInFlight, state(id) != .awaitingQuorum { isOut = true }
             case .bringsBack: if state(id) == .done { isOut = false }
             }
@@ -159,9 +191,21 @@ package struct RolloutMachine: Sendable {
 
     /// Promise 3: no more members are touched at a time than the plan allows.
     private func assertInvariants() {
-        guard case .hosts(let limit) = plan.serial else { return }
-        let touched = touchedHosts
-        precondition(touched.count <= limit, "more members touched than the plan allows: \(touched), limit \(limit)")
+        precondition(isWithinLimit, "more members touched than the plan allows: \(touchedHosts), \(plan.serial)")
+    }
+
+    private var isWithinLimit: Bool {
+        guard case .hosts(let limit) = plan.serial else { return true }
+        return touchedHosts.count <= max(limit, 1)
+    }
+
+    /// No run leaves such a journal behind; one that was written otherwise must not be trusted.
+    private var tooManyTouched: Failure {
+        Failure(
+            "the journal shows more members in the middle of their steps than the plan allows at a time: "
+                + touchedHosts.joined(separator: ", "),
+            remedy: "look at each of them with `pawl status`, and roll back those that are changed"
+        )
     }
 }
 

@@ -14,6 +14,8 @@ enum StepState: Hashable, Sendable {
     case inDoubt(Failure)
     /// A resumed run looks at what the node shows of it.
     case observing
+    /// Taking it back stops the member, which needs a proof like any other stop.
+    case awaitingUndoQuorum
     case recordingUndoIntent
     case undoing
     case recordingUndoOutcome(Outcome)
