@@ -40,7 +40,9 @@ enum BootedNode {
     }
 
     /// An upper layer cannot be on an overlay itself (Documentation/filesystems/overlayfs.rst of the kernel), as it
-    /// would be in most containers. Nodes then live in memory.
+    /// would be in most containers.
+    ///
+    /// Nodes then live in memory.
     static func mountMemoryIfNeeded(_ layout: LabLayout) async throws {
         let type = try await LabProgram.check("stat", ["--file-system", "--format=%T", layout.nodes]).trimmed
         guard type.contains("overlay") || type == "aufs" else { return }
@@ -64,11 +66,11 @@ enum BootedNode {
         try await LabProgram.check("sh", ["-c", start])
     }
 
-    /// The supervisor's only child that is not of this machine's process namespace: the node's PID 1.
+    /// The node's PID 1: the only process below the supervisor that begins another process namespace.
     static func leader(_ node: LabNode) -> LabProcess? {
         guard let supervisor = LabProcess(file: node.processFile()) else { return nil }
         let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")
-        return supervisor.children.first { child in
+        return supervisor.children.flatMap(\.children).first { child in
             let namespace = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(child.id)/ns/pid")
             return namespace != nil && namespace != own
         }
@@ -77,25 +79,35 @@ enum BootedNode {
     /// Cuts the node's power and waits until nothing of it runs.
     static func powerOff(_ node: LabNode) async throws {
         guard let supervisor = LabProcess(file: node.processFile()), supervisor.isRunning else { return }
-        // The supervisor puts away interface and scope when its PID 1 dies under it; killed itself, it cannot.
-        leader(node)?.signal(SIGKILL)
-        let ended = await Wait.until(seconds: 3) { !supervisor.isRunning }
-        let isGone = if ended { true } else { await supervisor.end() }
-        guard isGone else {
+        // The container's program puts away interface and scope when PID 1 dies under it; killed itself, it cannot,
+        // and PID 1 lives on. A node that is only now starting has no PID 1 yet, so it is looked for again and again.
+        let ended = await Wait.until(seconds: 5) {
+            leader(node)?.signal(SIGKILL)
+            return !supervisor.isRunning
+        }
+        if ended { return }
+        let container = supervisor.children
+        for process in [supervisor] + container.flatMap(\.children) + container where await !process.end() {
             throw LabError(
                 .busy,
-                "\(node.name): process \(supervisor.id) does not end on SIGKILL",
-                remedy: "look at it with `cat /proc/\(supervisor.id)/stack`, then take the lab down again"
+                "\(node.name): process \(process.id) does not end on SIGKILL",
+                remedy: "look at it with `cat /proc/\(process.id)/stack`, then take the lab down again"
             )
         }
     }
 
-    /// The control groups that the boot script made. They are empty once the node is gone; the kernel refuses others.
+    /// The control groups that the boot script made.
+    ///
+    /// The kernel refuses to remove one that a process is in, and the last one leaves only when it is reaped.
     static func removeControlGroups(_ node: LabNode) async throws {
         guard !node.machine.isEmpty else { return }
         let roots = ["/sys/fs/cgroup"] + ["systemd", "unified"].map { "/sys/fs/cgroup/\($0)" }
-        for group in roots.map({ "\($0)/\(node.machine)" }) where FileManager.default.fileExists(atPath: group) {
-            _ = try await LabProgram.run("find", [group, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"])
+        let groups = roots.map { "\($0)/\(node.machine)" }
+        _ = try await Wait.until(seconds: 5) {
+            let left = groups.filter { FileManager.default.fileExists(atPath: $0) }
+            if left.isEmpty { return true }
+            _ = try await LabProgram.run("find", left + ["-depth", "-type", "d", "-exec", "rmdir", "{}", ";"])
+            return false
         }
     }
 
@@ -130,15 +142,23 @@ enum BootedNode {
                     echo $$ >"$hierarchy/\(node.machine)/cgroup.procs"
                 done
             fi
-            exec systemd-nspawn --quiet --register=no $unit --directory="$root" --machine=\(node.machine) \\
-                --hostname=\(node.name) --network-bridge=\(state.bridge ?? "") --resolv-conf=off --timezone=off \\
-                --link-journal=no\(disk) --boot --console=pipe
+            # With --keep-unit it ends with 133 to be started again when the node reboots (systemd-nspawn(1)).
+            code=133
+            while [ "$code" -eq 133 ]; do
+                code=0
+                systemd-nspawn --quiet --register=no $unit --directory="$root" --machine=\(node.machine) \\
+                    --hostname=\(node.name) --network-bridge=\(state.bridge ?? "") --resolv-conf=off --timezone=off \\
+                    --link-journal=no\(disk) --setenv=\(PlainNode.mark(state)) --boot --console=pipe || code=$?
+            done
+            exit "$code"
 
             """
     }
 
     /// Lines of a script that is about to become a process of the lab: it says who it is, and ends when the lab is
-    /// being taken down. In this order no interleaving with `down` leaves it running unknown.
+    /// being taken down.
+    ///
+    /// In this order no interleaving with `down` leaves it running unknown.
     static func introduction(file: String, ending: String) -> String {
         """
         stat=$(cat /proc/$$/stat)

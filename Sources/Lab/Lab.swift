@@ -5,8 +5,10 @@ import Foundation
 /// A throw-away etcd cluster on this machine, made of real nodes: each has its own sshd and its own etcd.
 package enum Lab {
     /// Brings a lab up in a directory that is empty or does not exist yet, and comes back when every node lets us in
-    /// and etcd is healthy with one leader. A lab that is up already is left as it is and returned; the rest of one
-    /// that was never finished is taken down first. When anything fails, everything that was made is removed.
+    /// and etcd is healthy with one leader.
+    ///
+    /// A lab that is up already is left as it is and returned; the rest of one that was never finished is taken down
+    /// first. When anything fails, everything that was made is removed.
     package static func up(_ options: LabOptions, dir: String) async throws -> LabState {
         try options.validate()
         let layout = try LabLayout(directory: absolute(dir))
@@ -30,8 +32,10 @@ package enum Lab {
         }
     }
 
-    /// Takes down what is in the directory and removes it. Nothing happens when it does not exist; a directory that is
-    /// no lab is refused. Works from the files of the lab alone, whatever became of the process that made it.
+    /// Takes down what is in the directory and removes it.
+    ///
+    /// Nothing happens when it does not exist; a directory that is no lab is refused. Works from the files of the lab
+    /// alone, whatever became of the process that made it.
     package static func down(dir: String) async throws {
         let layout = try LabLayout(directory: absolute(dir))
         guard FileManager.default.fileExists(atPath: layout.directory) else { return }

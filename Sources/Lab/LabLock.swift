@@ -2,8 +2,9 @@
 
 import Foundation
 
-/// The marker of a lab's directory, held locked while the lab is brought up or taken down. The kernel lets go of it
-/// with the process, so a killed controller keeps nobody out.
+/// The marker of a lab's directory, held locked while the lab is brought up or taken down.
+///
+/// The kernel lets go of it with the process, so a killed controller keeps nobody out.
 struct LabLock {
     private let descriptor: Int32
 

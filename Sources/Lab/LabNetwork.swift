@@ -17,8 +17,9 @@ enum LabNetwork {
         return (0..<254).map { "\(base).\(1 + (first + $0) % 254)" }
     }
 
-    /// Makes the bridge of the first network that is free. The state is saved before each try, so that a bridge whose
-    /// making nobody saw is found again.
+    /// Makes the bridge of the first network that is free.
+    ///
+    /// The state is saved before each try, so that a bridge whose making nobody saw is found again.
     static func makeBridge(_ state: inout LabState) async throws {
         let used = try await LabProgram.check("ip", ["-4", "route", "show", "table", "all"])
         for network in candidates(state.options, id: state.id, base: "10.213") {
@@ -59,6 +60,15 @@ enum LabNetwork {
             let address = try? String(contentsOfFile: "/sys/class/net/\(bridge)/address", encoding: .utf8),
             address.trimmed == state.bridgeAddress
         else { return }
+        // A supervisor that was killed while it set its node up left the host's end of the cable.
+        for node in state.nodes where FileManager.default.fileExists(atPath: "/sys/class/net/vb-\(node.machine)") {
+            let cable = "vb-\(node.machine)"
+            let output = try await LabProgram.run("ip", ["link", "del", cable])
+            // It also goes by itself, a moment after its node.
+            guard output.exitCode == 0 || !FileManager.default.fileExists(atPath: "/sys/class/net/\(cable)") else {
+                throw LabError(.network, "\(cable) cannot be removed: \(output.standardError.trimmed)")
+            }
+        }
         try await LabProgram.check("ip", ["link", "del", bridge])
     }
 }

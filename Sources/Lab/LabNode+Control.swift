@@ -57,7 +57,9 @@ extension LabNode {
         _ = await process.end()
     }
 
-    /// Cuts the node's power: nothing on it gets to end in order. Its disk stays. Booted nodes only.
+    /// Cuts the node's power: nothing on it gets to end in order.
+    ///
+    /// Its disk stays. Booted nodes only.
     package func powerOff() async throws {
         try requireBooted("powered off")
         try await BootedNode.powerOff(self)
@@ -86,7 +88,9 @@ extension LabNode {
         }
     }
 
-    /// Pulls the network cable: packets are lost in silence, connections stay open. Booted nodes only.
+    /// Pulls the network cable: packets are lost in silence, connections stay open.
+    ///
+    /// Booted nodes only.
     package func unplug() async throws {
         try requireBooted("unplugged")
         try await check("ip link set host0 down")
@@ -98,7 +102,9 @@ extension LabNode {
     }
 
     /// Puts a script in the place of a program; the original stays beside it as `PATH.original` and is there for the
-    /// script as `$ORIGINAL`. On a plain node it shadows the program by its name instead, for logins over SSH.
+    /// script as `$ORIGINAL`.
+    ///
+    /// On a plain node it shadows the program by its name instead, for logins over SSH.
     package func replaceProgram(_ path: String, with script: String) async throws {
         let name = (path as NSString).lastPathComponent
         let target = kind == .booted ? path : "\(directory)/bin/\(name)"

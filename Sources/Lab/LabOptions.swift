@@ -5,7 +5,9 @@ package struct LabOptions: Sendable, Hashable, Codable {
     package enum Kind: String, Sendable, Hashable, Codable, CaseIterable {
         /// Booted nodes where this machine can have them, plain ones elsewhere.
         case auto
-        /// Each node boots its own systemd, sshd and etcd in a container with an address of its own. Needs root.
+        /// Each node boots its own systemd, sshd and etcd in a container with an address of its own.
+        ///
+        /// Needs root.
         case booted
         /// Each node is one sshd and one etcd of the current user on a loopback address.
         case plain

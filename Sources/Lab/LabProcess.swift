@@ -8,7 +8,9 @@ struct LabProcess: Hashable, Sendable {
     /// Field 22 of `/proc/PID/stat`, in clock ticks since boot (proc(5)).
     var start: UInt64
 
-    /// What a starter wrote about itself: `PID START`. `nil` when it never got that far.
+    /// What a starter wrote about itself: `PID START`.
+    ///
+    /// `nil` when it never got that far.
     init?(file: String) {
         guard let text = try? String(contentsOfFile: file, encoding: .utf8) else { return nil }
         let words = text.split { $0 == " " || $0 == "\n" }
@@ -34,7 +36,9 @@ struct LabProcess: Hashable, Sendable {
         kill(id, number)
     }
 
-    /// Ends it now and waits until it is gone. False when it is still there after the time.
+    /// Ends it now and waits until it is gone.
+    ///
+    /// False when it is still there after the time.
     func end(within seconds: Double = 10) async -> Bool {
         signal(SIGKILL)
         return await Wait.until(seconds: seconds) { !isRunning }

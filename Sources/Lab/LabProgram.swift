@@ -45,7 +45,9 @@ enum LabProgram {
         )
     }
 
-    /// Runs a program to its end. A non-zero exit is for the caller to judge.
+    /// Runs a program to its end.
+    ///
+    /// A non-zero exit is for the caller to judge.
     static func run(_ program: String, _ arguments: [String], input: String = "") async throws -> LabOutput {
         guard let path = path(of: program) else {
             try require([program])

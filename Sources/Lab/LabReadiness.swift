@@ -116,7 +116,7 @@ struct LabReadiness: Sendable {
     /// The last words of the node, because its logs go with the lab.
     private func journal(_ node: LabNode) async -> String {
         let log = try? String(contentsOfFile: "\(state.layout.logs)/\(node.name).log", encoding: .utf8)
-        let units = "systemctl --failed --no-legend; journalctl --no-pager -q -n 12 -u etcd -u ssh -u pawl-lab-address"
+        let units = "systemctl --failed --no-legend; journalctl --no-pager -q -n 15 -u etcd"
         let journal = try? await node.run(units).standardOutput
         let text = ((log ?? "") + (journal ?? "")).trimmed
         return text.isEmpty ? "" : "\n" + text

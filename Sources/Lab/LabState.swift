@@ -14,7 +14,9 @@ package struct LabState: Sendable, Codable, Hashable {
     static let currentFormat = 1
 
     package var format = LabState.currentFormat
-    /// 32 hex digits, new for each lab. It marks processes and the bridge as this lab's.
+    /// 32 hex digits, new for each lab.
+    ///
+    /// It marks processes and the bridge as this lab's.
     package var id: String
     /// `booted` or `plain`.
     package var kind: LabOptions.Kind
@@ -34,8 +36,10 @@ package struct LabState: Sendable, Codable, Hashable {
     /// The inventory that names the nodes.
     package var inventory: String { layout.inventory }
 
-    /// The hardware address of the bridge. The kernel sets it in the same step that makes the bridge, so that a
-    /// bridge of the same name made by somebody else is never taken for ours.
+    /// The hardware address of the bridge.
+    ///
+    /// The kernel sets it in the same step that makes the bridge, so that a bridge of the same name made by somebody
+    /// else is never taken for ours.
     var bridgeAddress: String {
         var parts = ["02"]
         var rest = id[...]

@@ -2,13 +2,15 @@
 
 import Foundation
 
-/// Removes a lab, however far it came. It ends processes that the lab's files name with id and start time, or that
-/// carry the lab's id in their environment; it unmounts what is mounted inside the lab's directory; it removes the
-/// bridge that has the lab's hardware address, and the directory. Nothing else is touched.
+/// Removes a lab, however far it came.
+///
+/// It ends processes that the lab's files name with id and start time, or that carry the lab's id in their environment;
+/// it unmounts what is mounted inside the lab's directory; it removes the bridge that has the lab's hardware address,
+/// and the directory. Nothing else is touched.
 struct LabTeardown {
     var layout: LabLayout
 
-    /// - Parameter keepingMarker: leave an empty lab, for another one to be made in its place.
+    /// Ends and removes everything; `keepingMarker` leaves an empty lab, for another one to be made in its place.
     func run(keepingMarker: Bool) async throws {
         // A lab without a state was killed before it made anything.
         if FileManager.default.fileExists(atPath: layout.state) {
@@ -36,15 +38,18 @@ struct LabTeardown {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for node in state.nodes {
                 group.addTask {
-                    if node.kind == .plain { return try await PlainNode.kill(node) }
-                    try await BootedNode.powerOff(node)
-                    try await BootedNode.removeControlGroups(node)
+                    if node.kind == .plain {
+                        try await PlainNode.kill(node)
+                    } else {
+                        try await BootedNode.powerOff(node)
+                    }
                 }
             }
             try await group.waitForAll()
         }
-        // What a login to a plain node left running.
+        // What a login to a plain node left running, and a booted node whose supervisor is gone.
         for process in LabProcess.carrying(PlainNode.mark(state)) { _ = await process.end() }
+        for node in state.nodes { try await BootedNode.removeControlGroups(node) }
     }
 
     /// From the innermost mount outwards.

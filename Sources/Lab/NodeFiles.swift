@@ -2,8 +2,10 @@
 
 import Foundation
 
-/// The files that make an overlay of this machine a node of its own. They are written beside the overlay and copied
-/// into it by the boot script, as root's, the first time that the node starts.
+/// The files that make an overlay of this machine a node of its own.
+///
+/// They are written beside the overlay and copied into it by the boot script, as root's, the first time that the node
+/// starts.
 enum NodeFiles {
     static func write(for node: LabNode, in state: LabState) async throws {
         let layout = state.layout
@@ -33,8 +35,9 @@ enum NodeFiles {
         }
     }
 
-    /// Runs in the node's own mount namespace with `$root` mounted. `/etc/systemd/system` starts empty: whatever this
-    /// machine enabled, masked or changed there is not the node's.
+    /// Runs in the node's own mount namespace with `$root` mounted.
+    ///
+    /// `/etc/systemd/system` starts empty: whatever this machine enabled, masked or changed there is not the node's.
     static let installScript = """
             rm -rf "$root/etc/systemd/system" "$root/etc/ssh" "$root/var/lib/etcd" "$root/var/backups/pawl"
             rm -rf "$root/home/admin" "$root/etc/resolv.conf" "$root/etc/machine-id" "$root/etc/sudoers.d/pawl-lab"
