@@ -79,11 +79,15 @@ enum BootedNode {
     /// Cuts the node's power and waits until nothing of it runs.
     static func powerOff(_ node: LabNode) async throws {
         guard let supervisor = LabProcess(file: node.processFile()), supervisor.isRunning else { return }
-        // The container's program puts away interface and scope when PID 1 dies under it; killed itself, it cannot.
-        leader(node)?.signal(SIGKILL)
-        if await Wait.until(seconds: 3, { !supervisor.isRunning }) { return }
-        let containers = supervisor.children
-        for process in [supervisor] + containers where await !process.end() {
+        // The container's program puts away interface and scope when PID 1 dies under it; killed itself, it cannot,
+        // and PID 1 lives on. A node that is only now starting has no PID 1 yet, so it is looked for again and again.
+        let ended = await Wait.until(seconds: 5) {
+            leader(node)?.signal(SIGKILL)
+            return !supervisor.isRunning
+        }
+        if ended { return }
+        let container = supervisor.children
+        for process in [supervisor] + container.flatMap(\.children) + container where await !process.end() {
             throw LabError(
                 .busy,
                 "\(node.name): process \(process.id) does not end on SIGKILL",
@@ -94,12 +98,16 @@ enum BootedNode {
 
     /// The control groups that the boot script made.
     ///
-    /// They are empty once the node is gone; the kernel refuses others.
+    /// The kernel refuses to remove one that a process is in, and the last one leaves only when it is reaped.
     static func removeControlGroups(_ node: LabNode) async throws {
         guard !node.machine.isEmpty else { return }
         let roots = ["/sys/fs/cgroup"] + ["systemd", "unified"].map { "/sys/fs/cgroup/\($0)" }
-        for group in roots.map({ "\($0)/\(node.machine)" }) where FileManager.default.fileExists(atPath: group) {
-            _ = try await LabProgram.run("find", [group, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"])
+        let groups = roots.map { "\($0)/\(node.machine)" }
+        _ = try await Wait.until(seconds: 5) {
+            let left = groups.filter { FileManager.default.fileExists(atPath: $0) }
+            if left.isEmpty { return true }
+            _ = try await LabProgram.run("find", left + ["-depth", "-type", "d", "-exec", "rmdir", "{}", ";"])
+            return false
         }
     }
 
@@ -140,7 +148,7 @@ enum BootedNode {
                 code=0
                 systemd-nspawn --quiet --register=no $unit --directory="$root" --machine=\(node.machine) \\
                     --hostname=\(node.name) --network-bridge=\(state.bridge ?? "") --resolv-conf=off --timezone=off \\
-                    --link-journal=no\(disk) --boot --console=pipe || code=$?
+                    --link-journal=no\(disk) --setenv=\(PlainNode.mark(state)) --boot --console=pipe || code=$?
             done
             exit "$code"
 

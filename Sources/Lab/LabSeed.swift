@@ -21,7 +21,7 @@ package struct LabSeed: Sendable, Hashable {
     /// Keys in `/ttl` that expire.
     package var ttlKeys: Int
     package var ttlSeconds: Int
-    /// Keys in `/_hidden`. A migration drops them.
+    /// Keys in `/_hidden`, which a migration drops.
     package var hiddenKeys: Int
 
     package init(

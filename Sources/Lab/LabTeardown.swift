@@ -38,15 +38,18 @@ struct LabTeardown {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for node in state.nodes {
                 group.addTask {
-                    if node.kind == .plain { return try await PlainNode.kill(node) }
-                    try await BootedNode.powerOff(node)
-                    try await BootedNode.removeControlGroups(node)
+                    if node.kind == .plain {
+                        try await PlainNode.kill(node)
+                    } else {
+                        try await BootedNode.powerOff(node)
+                    }
                 }
             }
             try await group.waitForAll()
         }
-        // What a login to a plain node left running.
+        // What a login to a plain node left running, and a booted node whose supervisor is gone.
         for process in LabProcess.carrying(PlainNode.mark(state)) { _ = await process.end() }
+        for node in state.nodes { try await BootedNode.removeControlGroups(node) }
     }
 
     /// From the innermost mount outwards.

@@ -6,7 +6,7 @@ import Foundation
 enum PlainNode {
     static let programs = ["sshd", "ssh", "ssh-keygen", "etcd", "etcdctl", "curl", "setsid"]
 
-    /// The variable that every process of a plain node carries, also those that a login left behind.
+    /// The variable that every process of a node carries, also those that a login to a plain node left behind.
     static func mark(_ state: LabState) -> String { "PAWL_LAB_ID=\(state.id)" }
 
     /// Every address of 127.0.0.0/8 is this machine's on Linux, so each node has the usual ports on one of its own.

@@ -1,0 +1,93 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# What the scripts of this directory share: words on stderr, packages, the Swift toolchain. To be sourced.
+
+# The top of the repository, wherever it was cloned to and wherever the script was called from.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+
+# What `swift build` links against, and what tests run.
+build_packages=(libssh2-1-dev libsqlite3-dev pkg-config)
+# shellcheck disable=SC2034 # used by the scripts that source this file
+node_packages=(etcd-server etcd-client openssh-server openssh-client sudo curl jq util-linux)
+# shellcheck disable=SC2034
+boot_packages=(systemd systemd-container dbus iproute2 mount)
+
+say() { printf '==> %s\n' "$*" >&2; }
+
+die() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
+
+# usage: the comment at the top of the script that was called, without its first line.
+usage() { sed -n '/^# usage:/,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'; }
+
+# as_root COMMAND...: runs it as root, or fails when that is not possible without a password.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+can_be_root() { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
+
+has_package() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+# need_packages PACKAGE...: installs those that are missing, or says how to.
+need_packages() {
+    local package missing=()
+    if ! command -v dpkg-query >/dev/null; then
+        say "not a Debian: make sure that what these packages hold is there: $*"
+        return 0
+    fi
+    for package in "$@"; do
+        has_package "$package" || missing+=("$package")
+    done
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    if ! can_be_root; then
+        die "missing packages. Install them with: sudo apt-get install ${missing[*]}"
+    fi
+    say "installing ${missing[*]}"
+    install_quietly "${missing[@]}"
+}
+
+# Installs packages without starting or enabling the services that they bring: a machine that runs no etcd and no
+# sshd runs none afterwards. Debian asks /usr/sbin/policy-rc.d before it starts a service.
+install_quietly() {
+    local policy=/usr/sbin/policy-rc.d own=no unit status=0
+    if [ ! -e "$policy" ]; then
+        own=yes
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+    fi
+    if [ -z "$(find /var/lib/apt/lists -name '*_Packages*' -print -quit 2>/dev/null)" ]; then
+        as_root apt-get update -q >&2 || status=$?
+    fi
+    if [ "$status" -eq 0 ]; then
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" >&2 || status=$?
+    fi
+    if [ "$own" = yes ]; then as_root rm -f "$policy"; fi
+    [ "$status" -eq 0 ] || die "apt-get failed; try: apt-get update && apt-get install $*"
+    if [ -d /run/systemd/system ]; then
+        for unit in etcd-server:etcd openssh-server:ssh; do
+            case " $* " in *" ${unit%%:*} "*) as_root systemctl disable --quiet "${unit##*:}" || true ;; esac
+        done
+    fi
+}
+
+# need_swift: the toolchain that Package.swift asks for.
+need_swift() {
+    local version
+    command -v swift >/dev/null ||
+        die "there is no Swift toolchain; get 6.2 or newer from https://www.swift.org/install/linux"
+    version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
+    if [ "$(printf '%s\n6.2\n' "$version" | sort -V | head -n 1)" != 6.2 ]; then
+        die "Swift ${version:-of an unknown version} is too old; get 6.2 or newer from https://www.swift.org/install/linux"
+    fi
+}
+
+# prepare_build: all that a build needs; leaves the shell at the top of the repository.
+prepare_build() {
+    need_packages "${build_packages[@]}"
+    need_swift
+    cd "$root"
+}
