@@ -26,7 +26,8 @@ package enum Lab {
         do {
             return try await make(wanted.kind, options, layout, notice: wanted.notice)
         } catch {
-            // The first error is the one to tell; what cannot be removed now, `down` says again.
+            // The first error is the one to tell; what cannot be removed now, `down` says again. A task of its own,
+            // because a cancelled one would no longer start the programs that clean up.
             await Task { try? await LabTeardown(layout: layout).run(keepingMarker: false) }.value
             throw error
         }

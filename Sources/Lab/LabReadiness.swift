@@ -104,7 +104,8 @@ struct LabReadiness: Sendable {
             ended ? .boot : .notReady,
             "\(node.name) (\(node.address)): \(what): \(ended ? "the container ended" : reason.trimmed)"
                 + (await journal(node)),
-            remedy: ended ? nil : "where a firewall guards bridges, let \(state.bridge ?? "lo") pass"
+            remedy: ended
+                ? "plain nodes need no containers" : "where a firewall guards bridges, let \(state.bridge ?? "lo") pass"
         )
     }
 

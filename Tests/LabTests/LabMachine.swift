@@ -73,4 +73,28 @@ enum LabMachine {
         if let root = answer?["node"] { walk(root) }
         return values
     }
+
+    // MARK: - A controller that is killed
+
+    /// Says to ``upUntilKilled()``, which runs in a process of its own, what to bring up and when to die.
+    static func prepareKill(_ kind: LabOptions.Kind, dir: String, at point: String) {
+        setenv("PAWL_LAB_TEST_KIND", kind.rawValue, 1)
+        setenv("PAWL_LAB_TEST_POINT", "\(dir)/\(point)", 1)
+        setenv("PAWL_LAB_TEST_DIR", dir, 1)
+    }
+
+    /// Brings a lab up and dies of SIGKILL as soon as a file is there.
+    static func upUntilKilled() async {
+        let environment = ProcessInfo.processInfo.environment
+        let dir = environment["PAWL_LAB_TEST_DIR"] ?? ""
+        let point = environment["PAWL_LAB_TEST_POINT"] ?? ""
+        let kind = LabOptions.Kind(rawValue: environment["PAWL_LAB_TEST_KIND"] ?? "") ?? .auto
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { _ = try? await Lab.up(LabOptions(kind: kind), dir: dir) }
+            group.addTask {
+                while !FileManager.default.fileExists(atPath: point) { usleep(200) }
+                kill(getpid(), SIGKILL)
+            }
+        }
+    }
 }

@@ -90,34 +90,40 @@ struct LabSafetyTests {
     }
 
     /// The points of `up` at which its process is killed: when this file is there.
-    static let points = [
+    static let bootedPoints = [
         "lab.json", "nodes/etcd1/host_key.pub", "nodes/etcd1/boot", "nodes/etcd3/node.pid", "inventory.yaml",
     ]
+    static let plainPoints = ["nodes/etcd1/service", "nodes/etcd2/etcd.pid", "inventory.yaml"]
 
     @Test(
         .enabled("nodes cannot be booted here") { await LabMachine.canBoot() },
-        arguments: points
+        arguments: bootedPoints
     )
-    func `a lab whose controller was killed is taken down whole`(_ point: String) async throws {
+    func `a booted lab whose controller was killed is taken down whole`(_ point: String) async throws {
+        try await Self.killController(.booted, at: point)
+    }
+
+    @Test(
+        .enabled("sshd, etcd and curl are needed") { (try? LabProgram.require(PlainNode.programs)) != nil },
+        arguments: plainPoints
+    )
+    func `a plain lab whose controller was killed is taken down whole`(_ point: String) async throws {
+        try await Self.killController(.plain, at: point)
+    }
+
+    private static func killController(_ kind: LabOptions.Kind, at point: String) async throws {
         try await LabMachine.withDirectory { dir in
-            setenv("PAWL_LAB_TEST_DIR", dir, 1)
-            setenv("PAWL_LAB_TEST_POINT", point, 1)
-            await #expect(processExitsWith: .signal(SIGKILL)) {
-                let environment = ProcessInfo.processInfo.environment
-                let dir = environment["PAWL_LAB_TEST_DIR"] ?? ""
-                let point = environment["PAWL_LAB_TEST_POINT"] ?? ""
-                await withTaskGroup(of: Void.self) { group in
-                    group.addTask { _ = try? await Lab.up(LabOptions(kind: .booted), dir: dir) }
-                    group.addTask {
-                        while !FileManager.default.fileExists(atPath: "\(dir)/\(point)") { usleep(200) }
-                        kill(getpid(), SIGKILL)
-                    }
-                }
-            }
+            LabMachine.prepareKill(kind, dir: dir, at: point)
+            await #expect(processExitsWith: .signal(SIGKILL)) { await LabMachine.upUntilKilled() }
             let state = try LabState.load(dir)
             #expect(state.phase == .starting)
             try await Lab.down(dir: dir)
-            let remains = try await LabMachine.remains(of: state)
+            // Programs that the killed process had started, as a login that waits for its answer, end by themselves.
+            var remains: [String] = []
+            _ = try await Wait.until(seconds: 5) {
+                remains = try await LabMachine.remains(of: state)
+                return remains.isEmpty
+            }
             #expect(remains == [])
         }
     }

@@ -53,25 +53,22 @@ need_packages() {
 # Installs packages without starting or enabling the services that they bring: a machine that runs no etcd and no
 # sshd runs none afterwards. Debian asks /usr/sbin/policy-rc.d before it starts a service.
 install_quietly() {
-    local policy=/usr/sbin/policy-rc.d own=no unit status=0
-    if [ ! -e "$policy" ]; then
-        own=yes
-        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
-        as_root chmod 755 "$policy"
-    fi
-    if [ -z "$(find /var/lib/apt/lists -name '*_Packages*' -print -quit 2>/dev/null)" ]; then
-        as_root apt-get update -q >&2 || status=$?
-    fi
-    if [ "$status" -eq 0 ]; then
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" >&2 || status=$?
-    fi
-    if [ "$own" = yes ]; then as_root rm -f "$policy"; fi
-    [ "$status" -eq 0 ] || die "apt-get failed; try: apt-get update && apt-get install $*"
-    if [ -d /run/systemd/system ]; then
-        for unit in etcd-server:etcd openssh-server:ssh; do
-            case " $* " in *" ${unit%%:*} "*) as_root systemctl disable --quiet "${unit##*:}" || true ;; esac
-        done
-    fi
+    local unit
+    (
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e "$policy" ]; then
+            trap 'as_root rm -f "$policy"' EXIT
+            printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+            as_root chmod 755 "$policy"
+        fi
+        install=(env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends)
+        # The lists of packages may be missing or old.
+        as_root "${install[@]}" "$@" >&2 || { as_root apt-get update -q >&2 && as_root "${install[@]}" "$@" >&2; }
+    ) || die "apt-get failed; try: apt-get update && apt-get install $*"
+    [ -d /run/systemd/system ] || return 0
+    for unit in etcd-server:etcd openssh-server:ssh; do
+        case " $* " in *" ${unit%%:*} "*) as_root systemctl disable --quiet "${unit##*:}" || true ;; esac
+    done
 }
 
 # need_swift: the toolchain that Package.swift asks for.
@@ -89,5 +86,5 @@ need_swift() {
 prepare_build() {
     need_packages "${build_packages[@]}"
     need_swift
-    cd "$root"
+    cd "$root" || die "$root cannot be entered"
 }
