@@ -56,7 +56,8 @@ extension RolloutMachine {
     /// Takes back what was attempted on these hosts, the newest step first, then proves each member by the read-only
     /// steps of its unit.
     mutating func beginUndo(of hosts: [String], then continuation: Continuation) -> [Directive] {
-        mode = .undoing(continuation)
+        // A unit that cannot be taken back has already decided how the run ends.
+        if case .undoing = mode {} else { mode = .undoing(continuation) }
         var directives: [Directive] = []
         for host in hosts {
             let unit = units[host] ?? []

@@ -174,28 +174,28 @@ extension RolloutMachine {
             if mode == .finished { return directives }
             if case .inDoubt = finding, step.effect == .once { doubtful.append(step) }
         }
-        if !driftedHosts.isEmpty {
-            // The unit is taken back whole and begun anew.
+        if !driftedHosts.isEmpty || !doubtful.isEmpty {
+            mode = .undoing(.goOn)
+            directives += takeBack(doubtful)
+            // A unit that drifted is taken back whole and begun anew.
             return directives + beginUndo(of: plan.hosts.filter(driftedHosts.contains), then: .goOn)
         }
-        if !doubtful.isEmpty { return directives + takeBack(doubtful) }
         lookAgain()
         return isAnyStepInFlight ? directives : directives + advance()
     }
 
     /// Takes back steps that must not happen twice, and with them what came after them on their host.
     private mutating func takeBack(_ doubtful: [PlannedStep]) -> [Directive] {
-        mode = .undoing(.goOn)
         var directives: [Directive] = []
         // The earliest of a host comes last, and takes the others with it.
-        for step in doubtful.reversed() {
+        for step in doubtful.reversed() where step.phase != .steps || !driftedHosts.contains(step.host ?? "") {
             if let host = step.host, let unit = units[host], let index = unit.firstIndex(of: step.id) {
                 directives += queueUndo(of: Array(unit[index...]), on: host)
             } else {
                 undoQueues["", default: []].append(step.id)
             }
         }
-        return directives + continueUndo()
+        return directives
     }
 
     /// Settles a step whose end nobody saw, or that failed.

@@ -138,6 +138,16 @@ struct ResumeTests {
         #expect(world.violations == [])
     }
 
+    @Test func `drift on one host does not keep another from undoing what must not repeat`() {
+        var world = World.orderly(SamplePlan(serial: .all, needsQuorum: false))
+        world.incidents["perform steps.3/n2"] = .crash(.partly, isRecorded: false)
+        world.run()
+        world.nodes["n1"]?.contents = .v2
+        world.startByHand("n1")
+        #expect(world.run() == .done)
+        #expect(world.changes.contains("undo steps.3/n2"))
+    }
+
     @Test func `a step that was found not begun is not undone with the rest of its unit`() {
         var world = crashed(at: "steps.3/n2", .none)
         world.startByHand("n2")

@@ -30,7 +30,7 @@ struct SimulationTests {
     }
 
     /// Each of these has shown a fault that the first 5,000 do not show.
-    @Test(arguments: [7234, 7837, 15308, 28487] as [UInt64])
+    @Test(arguments: [7234, 7820, 7837, 14406, 15308, 28487] as [UInt64])
     func `a seed that once broke a promise keeps it`(seed: UInt64) {
         #expect(Story(seed: seed).complaints == [])
     }
