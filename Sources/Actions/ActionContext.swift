@@ -31,9 +31,13 @@ package struct ActionContext: Sendable {
     package var cluster: [ActionTarget]
     /// Hosts whose `steps` are complete in this run.
     package var completedHosts: Set<String>
-    /// Values that outlive the step: the baseline fingerprint, a backup's path. Kept in the journal.
+    /// Values that outlive the step: the baseline fingerprint, a backup's path.
+    ///
+    /// Kept in the journal.
     package var facts: any FactLedger
-    /// Says what is going on, for the live view. One line, no secret.
+    /// Says what is going on, for the live view.
+    ///
+    /// One line, no secret.
     package var progress: @Sendable (String) -> Void
 
     package init(

@@ -3,7 +3,9 @@
 import Etcd
 import Playbooks
 
-/// A last look at the members, for the halt report. Read-only, and what cannot be asked is said so.
+/// A last look at the members, for the halt report.
+///
+/// Read-only, and what cannot be asked is said so.
 enum ClusterLook {
     /// What each member shows, in few words; empty for a play that knows no etcd.
     static func words(_ play: Play, _ hosts: HostDirectory) async -> [String: String] {

@@ -29,7 +29,9 @@ package enum HostCheck {
         package var problems: [Problem]
     }
 
-    /// Programs that the actions run on a node. All are in a Debian base system, but for curl and etcdctl.
+    /// Programs that the actions run on a node.
+    ///
+    /// All are in a Debian base system, but for curl and etcdctl.
     static let tools = ["curl", "sha256sum", "flock", "timeout", "find", "cp", "awk", "grep", "sed"]
 
     /// Asks all hosts of an inventory, at most 32 at a time.

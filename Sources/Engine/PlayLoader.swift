@@ -6,7 +6,9 @@ import Fleet
 import Playbooks
 import Rollout
 
-/// Reads inventory, playbook and command line into a ``Play``. Contacts nothing.
+/// Reads inventory, playbook and command line into a ``Play``.
+///
+/// Contacts nothing.
 package struct PlayLoader {
     private var diagnostics: [Diagnostic] = []
     private let request: RunRequest

@@ -6,7 +6,9 @@ import Foundation
 import Journal
 import Rollout
 
-/// Takes a request to its verdict: survey, plan, journal, engine, conclusion. What the commands call.
+/// Takes a request to its verdict: survey, plan, journal, engine, conclusion.
+///
+/// What the commands call.
 package struct RunController: Sendable {
     private let store: any RunStore
     private let connector: HostDirectory.Connector
@@ -184,7 +186,10 @@ package struct RunController: Sendable {
             playbookPath: request.playbook,
             inventoryPaths: request.inventory,
             limit: request.limit,
-            extraVariablesJSON: String(decoding: try encoder.encode(["arguments": request.extraVariables]), as: UTF8.self),
+            extraVariablesJSON: String(
+                decoding: try encoder.encode(["arguments": request.extraVariables]),
+                as: UTF8.self
+            ),
             planJSON: String(decoding: try encoder.encode(plan), as: UTF8.self),
             planDigest: try plan.digest(),
             state: .running,

@@ -110,7 +110,7 @@ package struct Notice: Sendable, Equatable {
 package struct HaltReport: Sendable, Equatable {
     package struct Member: Sendable, Equatable {
         package var host: String
-        /// `v2`, `migrated`, `stopped`, `in doubt`, `unreachable`, …
+        /// A word: `v2`, `migrated`, `stopped`, `in doubt`, `unreachable`.
         package var state: String
         package var detail: String
 
@@ -121,7 +121,7 @@ package struct HaltReport: Sendable, Equatable {
         }
     }
 
-    /// `halted`, `refused`, `interrupted`, `drift` or `locked`.
+    /// One of `halted`, `refused`, `interrupted`, `drift`.
     package var verdict: String
     package var reason: String
     package var remedy: String?
@@ -205,7 +205,9 @@ package struct RunSummary: Sendable, Equatable {
     }
 }
 
-/// Where the events of a run go. Called in order, from one task at a time.
+/// Where the events of a run go.
+///
+/// Called in order, from one task at a time.
 package protocol RunObserver: Sendable {
     func receive(_ event: RunEvent) async
 }

@@ -34,7 +34,9 @@ struct StepRunner: Sendable {
         await ending(of: call) { action, context throws(ActionFailure) in try await action.undo(context) }
     }
 
-    /// Looks at what the node shows of a step. What cannot be looked at is in doubt.
+    /// Looks at what the node shows of a step.
+    ///
+    /// What cannot be looked at is in doubt.
     func observe(_ call: Call) async -> Event.Finding {
         do throws(ActionFailure) {
             let (action, context) = try prepare(call)

@@ -3,7 +3,9 @@
 import Foundation
 import Remote
 
-/// A host whose every command is told to somebody: what `-v` shows. Scripts hold no secrets, so they are shown whole.
+/// A host whose every command is told to somebody: what `-v` shows.
+///
+/// Scripts hold no secrets, so they are shown whole.
 package struct TracedHost: RemoteHost {
     private let host: any RemoteHost
     private let tell: @Sendable (String) -> Void

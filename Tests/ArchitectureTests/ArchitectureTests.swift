@@ -5,7 +5,9 @@ import Testing
 
 /// The arrow of imports goes down one list only; a module that reaches up, or past its border, fails here.
 @Suite struct ArchitectureTests {
-    /// From the top of the stack to its bottom. A module may import those below it.
+    /// From the top of the stack to its bottom.
+    ///
+    /// A module may import those below it.
     static let stack = [
         "pawl", "PawlCommands", "Reports", "Lab", "Engine", "Actions", "Etcd", "Rollout", "Journal", "SSH", "Remote",
         "Playbooks", "Fleet", "CLibSSH2",

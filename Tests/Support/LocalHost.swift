@@ -5,8 +5,10 @@ import Remote
 import Subprocess
 import SystemPackage
 
-/// This machine as a node: real `/bin/sh`, no SSH in between. For tests of what scripts do; the way over SSH has
-/// tests of its own. Commands run as the user of the test, whoever they are elevated to.
+/// This machine as a node: real `/bin/sh`, no SSH in between.
+///
+/// For tests of what scripts do; the way over SSH has tests of its own. Commands run as the user of the test, whoever
+/// they are elevated to.
 package struct LocalHost: RemoteHost {
     package var name: String
     /// Runs before each command; lets a test put a failing program first on the `PATH`, for example.
