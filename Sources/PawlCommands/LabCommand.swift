@@ -64,7 +64,12 @@ struct LabCommand: AsyncParsableCommand {
         @OptionGroup var place: Place
         @Option(name: .long, help: "How many keys below /bench.") var keys = 300
         @Option(name: .long, help: "The size of their values in bytes.") var valueSize = 200
-        @Flag(name: .long, help: "Also keys of every kind: deep, empty, UTF-8, large, in-order.") var kinds = false
+        @Flag(
+            name: .long,
+            inversion: .prefixedNo,
+            help: "Also /foo, and keys of every kind: deep, empty, UTF-8, large, in-order."
+        )
+        var kinds = true
 
         func run() async throws {
             try await ExitReason.reporting {
