@@ -115,9 +115,10 @@ extension ColdBackup {
 
         """#
 
-    /// Copying and hashing run side by side on two cores.
+    /// Hashing the source runs beside copying, flushing and reading back.
     ///
-    /// What is compared byte by byte afterwards (`diff`) then needs no second hash. With 64 MB of preallocated WAL, `cp` took 9 ms, `sha256sum` 125 ms and `diff` 22 ms.
+    /// What is compared byte by byte (`diff`) needs no second hash. With 64 MB of preallocated WAL, `cp` took 9 ms,
+    /// `diff` 22 ms, `sha256sum` 125 ms and `openssl`, which uses the processor's own instructions, 40 ms.
     private static let copyScript = #"""
         part=$final.partial
         abort() { wait; rm -rf -- "$part"; fail "$@"; }
@@ -148,11 +149,19 @@ extension ColdBackup {
         [ "$free" -gt "$need" ] || space
         mkdir -- "$part" 2>"$work/err" || failed "$(head -n 2 "$work/err")"
         for dir in "$src" ${wal:+"$wal"}; do listing "$dir"; done >"$work/before"
-        find "$src" ${wal:+"$wal"} -type f -print0 | xargs -0 -r -n 1 -P 2 sha256sum -- >"$work/sums" 2>"$work/sums.err" &
+        hash='sha256sum --'
+        if openssl dgst -sha256 -r </dev/null >/dev/null 2>&1; then hash='openssl dgst -sha256 -r'; fi
+        find "$src" ${wal:+"$wal"} -type f -print0 | xargs -0 -r -n 1 -P 2 $hash >"$work/sums" 2>"$work/sums.err" &
         hasher=$!
         for dir in "$src" ${wal:+"$wal"}; do
           { mkdir -p -- "$part/tree${dir%/*}" && cp -a --reflink=auto --sparse=always -- "$dir" "$part/tree$dir"; } \
             2>"$work/err" || failed "$(head -n 2 "$work/err")"
+        done
+        find "$part" -exec sync -- {} + 2>"$work/err" || failed "$(head -n 2 "$work/err")"
+        find "$part/tree" -type f -exec dd if={} iflag=nocache count=0 status=none \; 2>/dev/null
+        for dir in "$src" ${wal:+"$wal"}; do
+          diff -rq --no-dereference -- "$dir" "$part/tree$dir" >"$work/diff" 2>&1 ||
+            abort "read back, the copy is not the source: $(head -n 1 "$work/diff")" "check the disk under $to"
         done
         wait "$hasher" || abort "cannot read the source: $(head -n 1 "$work/sums.err")"
 
@@ -180,12 +189,7 @@ extension ColdBackup {
           "$FORMAT" "$(json "$RUN")" "$(json "$HOST")" "$(json "$src")" "${wal:+,$(json "$wal")}" \
           "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$bytes" "$files" "$(manifest_sum "$part")" "$KEEP" >"$part/backup.json" \
           2>"$work/err" || failed "$(cat "$work/err")"
-        find "$part" -exec sync -- {} + 2>"$work/err" || failed "$(head -n 2 "$work/err")"
-        find "$part/tree" -type f -exec dd if={} iflag=nocache count=0 status=none \; 2>/dev/null
-        for dir in "$src" ${wal:+"$wal"}; do
-          diff -rq --no-dereference -- "$dir" "$part/tree$dir" >"$work/diff" 2>&1 ||
-            abort "read back, the copy is not the source: $(head -n 1 "$work/diff")" "check the disk under $to"
-        done
+        sync -- "$part/manifest" "$part/backup.json" "$part" 2>"$work/err" || failed "$(head -n 2 "$work/err")"
         case $(db_lock "$src") in free) ;; *) abort "etcd was started while the backup was taken" "keep it stopped" ;; esac
         mv -T -- "$part" "$final" && sync -- "$to" || abort "cannot rename $part"
         tell_backup "$final"; say reused no
