@@ -34,25 +34,28 @@ import Testing
     static func imports() throws -> [Import] {
         let sources = root.appending(path: "Sources")
         let files = try FileManager.default.subpathsOfDirectory(atPath: sources.path).filter { $0.hasSuffix(".swift") }
-        return try files.flatMap { path in
+        var found: [Import] = []
+        for path in files {
             let text = try String(contentsOf: sources.appending(path: path), encoding: .utf8)
-            let module = path.split(separator: "/").first.map(String.init) ?? ""
-            return text.split(separator: "\n").compactMap { line -> Import? in
-                let words = line.split(separator: " ").map(String.init)
-                guard let index = words.firstIndex(of: "import"), index <= 2, index + 1 < words.count else {
-                    return nil
-                }
-                guard words[..<index].allSatisfy({ $0.hasPrefix("@") || $0 == "package" || $0 == "internal" }) else {
-                    return nil
-                }
-                let target = words[index + 1...].first {
-                    !["struct", "class", "enum", "protocol", "func"].contains($0)
-                }
-                return target.map {
-                    Import(file: path, from: module, to: $0.split(separator: ".").first.map(String.init) ?? $0)
-                }
+            let module = path.split(separator: "/").first.map { String($0) } ?? ""
+            for line in text.split(separator: "\n") {
+                guard let target = imported(by: line) else { continue }
+                found.append(Import(file: path, from: module, to: target))
             }
         }
+        return found
+    }
+
+    /// The module that a line imports.
+    private static func imported(by line: Substring) -> String? {
+        let words = line.split(separator: " ").map { String($0) }
+        guard let index = words.firstIndex(of: "import"), index <= 2, index + 1 < words.count else { return nil }
+        guard words[..<index].allSatisfy({ $0.hasPrefix("@") || $0 == "package" || $0 == "internal" }) else {
+            return nil
+        }
+        let kinds = ["struct", "class", "enum", "protocol", "func"]
+        guard let target = words[(index + 1)...].first(where: { !kinds.contains($0) }) else { return nil }
+        return target.split(separator: ".").first.map { String($0) } ?? target
     }
 
     @Test func `imports between modules go down only`() throws {

@@ -102,9 +102,20 @@ struct ClusterFixture: Sendable {
         return Output(exitCode: output.exitCode, stdout: output.standardOutput, stderr: output.standardError)
     }
 
-    private func run(
+    func run(
         _ program: String,
         _ arguments: [String],
+        environment: [Environment.Key: String?] = [:],
+        meanwhile: @Sendable (pid_t) async throws -> Void = { _ in }
+    ) async throws -> Output {
+        try await Self.execute(program, arguments, in: directory, environment: environment, meanwhile: meanwhile)
+    }
+
+    /// Runs a program to its end, with a closure that gets its process id.
+    static func execute(
+        _ program: String,
+        _ arguments: [String],
+        in directory: String,
         environment: [Environment.Key: String?] = [:],
         meanwhile: @Sendable (pid_t) async throws -> Void = { _ in }
     ) async throws -> Output {

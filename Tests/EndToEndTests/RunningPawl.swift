@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Lab
+import Subprocess
+
+/// A `pawl` that is at work, and what it has said so far.
+struct RunningPawl: Sendable {
+    let pid: pid_t
+    /// The files that its stdout and stderr go to.
+    let standardOutput: String
+    let standardError: String
+
+    /// Waits until it has printed an event.
+    @discardableResult
+    func wait(for what: String, _ isIt: (EventLine) -> Bool) async throws -> EventLine {
+        var found: EventLine?
+        try await wait(for: what) {
+            found = try EventLine.all(in: read(standardOutput)).first(where: isIt)
+            return found != nil
+        }
+        guard let found else { throw LabError(.notReady, "no \(what)") }
+        return found
+    }
+
+    /// Waits until it has said something to people.
+    func wait(forMessage text: String) async throws {
+        try await wait(for: "'\(text)' on stderr") { read(standardError).contains(text) }
+    }
+
+    func send(_ signal: Int32) {
+        kill(pid, signal)
+    }
+
+    private func wait(for what: String, _ isThere: () throws -> Bool) async throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while true {
+            // Asked for first: a process that has ended cannot say anything afterwards.
+            let hasEnded = !isRunning
+            if try isThere() { return }
+            if hasEnded || ContinuousClock.now > deadline {
+                send(SIGKILL)
+                throw LabError(
+                    .notReady,
+                    "pawl \(hasEnded ? "ended" : "ran for a minute") without \(what): "
+                        + read(standardOutput).suffix(2000) + read(standardError)
+                )
+            }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
+    /// It is not reaped before the test lets go of it, so its id is nobody else's.
+    private var isRunning: Bool {
+        guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else { return false }
+        return stat.split(separator: ")").last?.hasPrefix(" Z") == false
+    }
+
+    private func read(_ path: String) -> String {
+        FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    }
+}
+
+extension ClusterFixture {
+    /// Runs `pawl` to its end, with a closure that follows what it prints and may send it a signal.
+    func follow(_ arguments: [String], _ body: @Sendable (RunningPawl) async throws -> Void) async throws -> Output {
+        let name = "\(directory)/output-\(UUID().uuidString.prefix(8))"
+        // The shell becomes pawl, so the process id is the same.
+        let script = "exec \"$0\" \"$@\" >\(name).out 2>\(name).err"
+        let result = try await run("/bin/sh", ["-c", script, Self.binary] + arguments) { pid in
+            try await body(RunningPawl(pid: pid, standardOutput: "\(name).out", standardError: "\(name).err"))
+        }
+        return Output(
+            exitCode: result.exitCode,
+            stdout: try String(contentsOfFile: "\(name).out", encoding: .utf8),
+            stderr: try String(contentsOfFile: "\(name).err", encoding: .utf8)
+        )
+    }
+}
