@@ -80,7 +80,7 @@ let package = Package(
         tests("PlaybooksTests", ["Playbooks", "Fleet"]),
         tests("RemoteTests", ["Remote", "TestSupport"]),
         tests("SSHTests", ["SSH", "Remote", "Fleet", subprocess, system]),
-        tests("JournalTests", ["Journal"]),
+        tests("JournalTests", ["Journal", subprocess, system]),
         tests("RolloutTests", ["Rollout"]),
         tests("EtcdTests", ["Etcd", "Remote", "Fleet", "TestSupport", subprocess, system], fixtures: true),
         tests(
