@@ -32,25 +32,27 @@ import Testing
     static func imports() throws -> [Import] {
         let sources = root.appending(path: "Sources")
         let files = try FileManager.default.subpathsOfDirectory(atPath: sources.path).filter { $0.hasSuffix(".swift") }
-        return try files.flatMap { path in
+        var found: [Import] = []
+        for path in files {
             let text = try String(contentsOf: sources.appending(path: path), encoding: .utf8)
             let module = path.split(separator: "/").first.map(String.init) ?? ""
-            return text.split(separator: "\n").compactMap { line -> Import? in
-                let words = line.split(separator: " ").map(String.init)
-                guard let index = words.firstIndex(of: "import"), index <= 2, index + 1 < words.count else {
-                    return nil
-                }
-                guard words[..<index].allSatisfy({ $0.hasPrefix("@") || $0 == "package" || $0 == "internal" }) else {
-                    return nil
-                }
-                let target = words[index + 1...].first {
-                    !["struct", "class", "enum", "protocol", "func"].contains($0)
-                }
-                return target.map {
-                    Import(file: path, from: module, to: $0.split(separator: ".").first.map(String.init) ?? $0)
-                }
+            for line in text.split(separator: "\n") {
+                guard let target = target(of: line) else { continue }
+                found.append(Import(file: path, from: module, to: target))
             }
         }
+        return found
+    }
+
+    /// The module that a line imports.
+    private static func target(of line: Substring) -> String? {
+        let words = line.split(separator: " ").map(String.init)
+        guard let index = words.firstIndex(of: "import"), index <= 2 else { return nil }
+        let modifiers = words[..<index]
+        guard modifiers.allSatisfy({ $0.hasPrefix("@") || $0 == "package" || $0 == "internal" }) else { return nil }
+        let kinds = ["struct", "class", "enum", "protocol", "func"]
+        let name = words[(index + 1)...].first { !kinds.contains($0) }
+        return name?.split(separator: ".").first.map(String.init)
     }
 
     @Test func `imports between modules go down only`() throws {
