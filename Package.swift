@@ -93,7 +93,10 @@ let package = Package(
         ),
         tests("ReportsTests", ["Reports", "Engine", "Rollout"]),
         tests("LabTests", ["Lab", "Fleet"]),
-        tests("PawlCommandsTests", ["PawlCommands"]),
+        tests(
+            "PawlCommandsTests",
+            ["PawlCommands", "Reports", "Engine", "Actions", "Rollout", "Journal", "Playbooks", "Fleet", argumentParser]
+        ),
         tests("ArchitectureTests", []),
         tests("EndToEndTests", ["Lab", "Fleet", subprocess, system]),
     ],

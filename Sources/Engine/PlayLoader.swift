@@ -94,9 +94,9 @@ package struct PlayLoader {
             do throws(ActionFailure) {
                 _ = try ActionRegistry.make(resolved.action, resolved.parameters)
             } catch {
-                diagnostics.append(
-                    Diagnostic(at: template.location, "\(template.action): \(error.message)", remedy: error.remedy)
-                )
+                let owner = "\(template.action): "
+                let summary = error.message.hasPrefix(owner) ? error.message : owner + error.message
+                diagnostics.append(Diagnostic(at: template.location, summary, remedy: error.remedy))
             }
         }
         return Play.Step(

@@ -16,10 +16,10 @@ package struct RunConclusion: Sendable {
         var play: Play
         var result: RunEngine.Result
         var facts: any FactLedger
-        /// What the members show now, by host, in few words; empty where nobody looked.
-        var look: [String: String]
-        /// The command line that names this run's inventory and state, as `-i inv.yaml --state DIR`.
-        var arguments: String
+        /// What the members show now, by host; empty where nobody looked.
+        var look: [String: ClusterLook]
+        /// The command lines that the report prints.
+        var commands: RepeatedCommands
     }
 
     static func draw(from source: Source) async -> RunConclusion {
@@ -35,7 +35,7 @@ package struct RunConclusion: Sendable {
             host: failure(of: verdict)?.host,
             step: failure(of: verdict)?.step.map { name(of: $0, in: source.result.machine.plan) },
             members: source.play.hosts.map { member($0, source) },
-            nextCommands: nextCommands(source),
+            nextCommands: source.commands.next(after: verdict, run: source.run),
             exitCode: exitCode
         )
         return RunConclusion(verdict: verdict, exitCode: exitCode, kind: .halted(report))
@@ -77,31 +77,22 @@ package struct RunConclusion: Sendable {
     private static func member(_ host: String, _ source: Source) -> HaltReport.Member {
         let machine = source.result.machine
         let migrates = machine.plan.steps.contains { $0.action == "etcd_migrate" }
-        var (state, detail): (String, String) =
-            switch machine.progress(of: host) {
-            case .untouched: (migrates ? "v2" : "unchanged", "untouched by this run")
-            case .complete: (migrates ? "migrated" : "done", "all its steps are done and proven")
-            case .restored: (migrates ? "v2" : "restored", "put back as it was, and healthy again")
-            case .restoreFailed(let failure): ("in doubt", "could not be put back: \(failure.message)")
-            case .touched(let step): ("in doubt", "in the middle of: \(name(of: step, in: machine.plan))")
+        let progress = machine.progress(of: host)
+        let look = source.look[host]
+        var detail =
+            switch progress {
+            case .untouched: "untouched by this run"
+            case .complete: "all its steps are done and proven"
+            case .restored: "put back as it was, and healthy again"
+            case .restoreFailed(let failure): "could not be put back: \(failure.message)"
+            case .touched(let step): "in the middle of: \(name(of: step, in: machine.plan))"
             }
-        if let look = source.look[host] { detail += "; \(look)" }
-        if state == "in doubt", source.look[host]?.hasPrefix("down") == true { state = "stopped" }
-        return HaltReport.Member(host: host, state: state, detail: detail)
-    }
-
-    private static func nextCommands(_ source: Source) -> [HaltReport.NextCommand] {
-        let resume = HaltReport.NextCommand(
-            "pawl resume \(source.run) \(source.arguments)",
-            "goes on from here, looking at the nodes first"
+        if let look { detail += "; \(look.words)" }
+        return HaltReport.Member(
+            host: host,
+            state: ReportedState.word(progress, look, migrates: migrates),
+            detail: detail
         )
-        let status = HaltReport.NextCommand("pawl status \(source.run) \(source.arguments)", "shows this again")
-        switch source.result.verdict {
-        case .done: return []
-        case .refused:
-            return [.init("pawl run … ", "starts anew when the reason is mended; nothing was changed")]
-        case .halted, .interrupted, .drifted: return [resume, status]
-        }
     }
 
     // MARK: - Summary

@@ -15,17 +15,21 @@ package struct RunController: Sendable {
     /// As the user would repeat it, for the commands that reports print: `--state DIR`.
     private let stateArguments: String
     private let version: String
+    /// The command of pawl that is at work.
+    private let command: RepeatedCommands.Command
 
     package init(
         store: any RunStore,
         connector: @escaping HostDirectory.Connector,
         stateArguments: String,
-        version: String
+        version: String,
+        command: RepeatedCommands.Command = .run
     ) {
         self.store = store
         self.connector = connector
         self.stateArguments = stateArguments
         self.version = version
+        self.command = command
     }
 
     // MARK: - A new run
@@ -155,7 +159,7 @@ package struct RunController: Sendable {
         )
         await engine.tell(.runStarted(open.header))
         let result = await engine.perform(history: open.history, signals: signals)
-        let look = result.verdict == .done ? [:] : await ClusterLook.words(open.play, hosts)
+        let look = result.verdict == .done ? [:] : await ClusterLook.members(of: open.play, hosts)
         let conclusion = await RunConclusion.draw(
             from: .init(
                 run: open.id,
@@ -163,7 +167,7 @@ package struct RunController: Sendable {
                 result: result,
                 facts: facts,
                 look: look,
-                arguments: stateArguments
+                commands: RepeatedCommands(command: command, request: open.request, state: stateArguments)
             )
         )
         await engine.tell(conclusion.kind)

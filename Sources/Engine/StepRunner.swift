@@ -11,6 +11,8 @@ struct StepRunner: Sendable {
     let play: Play
     let hosts: HostDirectory
     let facts: any FactLedger
+    /// How much longer than its own deadline an action may take before nobody waits for it.
+    var grace = Duration.seconds(60)
 
     /// How a step ended: what the machine must know, and what people are told.
     struct Ending: Sendable {
@@ -97,7 +99,7 @@ struct StepRunner: Sendable {
         of step: PlannedStep,
         _ work: @escaping @Sendable () async throws(ActionFailure) -> Evidence
     ) async throws(ActionFailure) -> Evidence {
-        let grace = Duration.seconds(60)
+        let limit = timeout + grace
         let result = await withTaskGroup(of: Result<Evidence, ActionFailure>.self) { group in
             group.addTask {
                 do throws(ActionFailure) {
@@ -107,9 +109,9 @@ struct StepRunner: Sendable {
                 }
             }
             group.addTask {
-                try? await Task.sleep(for: timeout + grace)
+                try? await Task.sleep(for: limit)
                 return .failure(
-                    ActionFailure("no end was seen within \(timeout + grace)", isInDoubt: step.effect != .readOnly)
+                    ActionFailure("no end was seen within \(limit)", isInDoubt: step.effect != .readOnly)
                 )
             }
             let first = await group.next()

@@ -35,7 +35,8 @@ package struct Verification: Sendable {
             store: InMemoryRunStore(),
             connector: hosts.connector,
             stateArguments: "",
-            version: ""
+            version: "",
+            command: .verify
         )
         return try await controller.run(
             plan,

@@ -8,16 +8,15 @@ import Foundation
 ///
 /// ## Concurrency
 /// The counter is touched on the one serial queue that both signal sources deliver on.
-final class SignalSource: Sendable {
+struct SignalSource: Sendable {
     let signals: AsyncStream<RunEngine.Signal>
-    private let sources: [any DispatchSourceSignal]
 
     init() {
         let (stream, sender) = AsyncStream.makeStream(of: RunEngine.Signal.self)
         signals = stream
         let queue = DispatchQueue(label: "pawl.signals")
         let counter = Counter()
-        sources = [SIGINT, SIGTERM].map { number in
+        let sources = [SIGINT, SIGTERM].map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler {
@@ -32,6 +31,8 @@ final class SignalSource: Sendable {
             source.resume()
             return source
         }
+        // The stream holds the sources: a source that nobody holds is cancelled, and its signal lost.
+        sender.onTermination = { _ in for source in sources { source.cancel() } }
     }
 
     /// Touched on `queue` only.

@@ -63,7 +63,7 @@ enum RunDetails {
             columns: [.init("host"), .init("step"), .init("state"), .init("at"), .init("what")],
             rows: rows
         )
-        return table.render(width: width) + "\(begun.count) of \(plan.steps.count) steps begun\n"
+        return table.render(width: width) + "\n\(begun.count) of \(plan.steps.count) steps begun\n"
     }
 
     private static func word(_ record: StepRecord?) -> String {

@@ -66,6 +66,11 @@ package struct EtcdCluster: Sendable {
 
     /// Starts a member, with flags beside those of the cluster.
     package func start(_ member: Member, _ extra: [String] = []) async throws {
+        try await sh(startScript(of: member, arguments: extra))
+    }
+
+    /// Starts a member in the background, notes its process id, and has a watcher end it with the test process.
+    func startScript(of member: Member, arguments extra: [String]) -> String {
         let initial = members.map { "\($0.name)=\($0.peerURL)" }.joined(separator: ",")
         let words =
             [
@@ -74,14 +79,12 @@ package struct EtcdCluster: Sendable {
                 "--initial-advertise-peer-urls", member.peerURL, "--initial-cluster", initial,
             ] + arguments + extra
         let files = directory + "/" + member.name
-        try await sh(
-            """
+        return """
             \(ShellQuoting.line(words)) >>\(files).log 2>&1 </dev/null &
             pid=$!
             echo $pid >\(files).pid
             (while kill -0 \(getpid()) && kill -0 $pid; do sleep 1; done; kill -9 $pid) >/dev/null 2>&1 </dev/null &
             """
-        )
     }
 
     package func awaitHealthy(_ member: Member) async throws {

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+import Testing
+
+@testable import PawlCommands
+
+@Suite struct CommandLineTests {
+    private func parse<Command: ParsableCommand>(_ line: String, as type: Command.Type) throws -> Command {
+        let words = line.split(separator: " ").map(String.init)
+        return try #require(try PawlCommand.parseAsRoot(words) as? Command)
+    }
+
+    private func exitCode(of line: String) -> Int32? {
+        do {
+            var command = try PawlCommand.parseAsRoot(line.split(separator: " ").map(String.init))
+            // Help is a command of its own, which ends by throwing.
+            if command is any AsyncParsableCommand { return nil }
+            try command.run()
+            return nil
+        } catch {
+            return PawlCommand.exitCode(for: error).rawValue
+        }
+    }
+
+    @Test func `run takes several inventories and variables, in their order`() throws {
+        let command = try parse(
+            "run -i a.ini --inventory b.yaml -l n1 -e x=1 --extra-vars y=2 --state /s --format json -v --yes"
+                + " --plan plan.json play.yaml",
+            as: RunCommand.self
+        )
+        #expect(command.inventory.inventory == ["a.ini", "b.yaml"])
+        #expect(command.inventory.limit == "n1")
+        #expect(command.variables.extraVars == ["x=1", "y=2"])
+        #expect(command.state.directory.path == "/s")
+        #expect(command.output.format == .json)
+        #expect(command.output.verbose)
+        #expect(command.yes)
+        #expect(command.plan == "plan.json")
+        #expect(command.playbook == "play.yaml")
+    }
+
+    @Test func `what is left out is asked, shown as text and not limited`() throws {
+        let command = try parse("run -i a.ini play.yaml", as: RunCommand.self)
+        #expect(!command.yes)
+        #expect(command.plan == nil)
+        #expect(command.inventory.limit == nil)
+        #expect(command.output.format == .text)
+        #expect(!command.output.verbose)
+        #expect(command.state.state == nil)
+    }
+
+    @Test func `plan, verify and check take an inventory`() throws {
+        #expect(try parse("plan -i a --out p.json play.yaml", as: PlanCommand.self).out == "p.json")
+        let verify = try parse("verify -i a", as: VerifyCommand.self)
+        #expect(verify.playbook == "playbooks/migrate_etcd_v2_to_v3.yaml")
+        #expect(try parse("check -i a -l web", as: CheckCommand.self).inventory.limit == "web")
+    }
+
+    @Test func `resume and status name a run or take the newest`() throws {
+        #expect(try parse("resume", as: ResumeCommand.self).name == nil)
+        #expect(try parse("resume 2026 --state /s", as: ResumeCommand.self).name == "2026")
+        #expect(try parse("status 2026", as: StatusCommand.self).name == "2026")
+        #expect(try parse("runs --format json", as: RunsCommand.self).output.format == .json)
+    }
+
+    @Test func `the inventory is shown in exactly one form`() throws {
+        #expect(try parse("inventory -i a --list", as: InventoryCommand.self).list)
+        #expect(try parse("inventory -i a --graph", as: InventoryCommand.self).graph)
+        #expect(try parse("inventory -i a --host n1", as: InventoryCommand.self).host == "n1")
+        #expect(exitCode(of: "inventory -i a") == 64)
+        #expect(exitCode(of: "inventory -i a --list --graph") == 64)
+    }
+
+    @Test func `a lab has its size, kind and place`() throws {
+        let up = try parse("lab up --dir /d --nodes 5 --kind plain", as: LabCommand.Up.self)
+        #expect(up.place.dir == "/d")
+        #expect(up.nodes == 5)
+        #expect(up.kind == .plain)
+        #expect(try parse("lab seed --dir /d --keys 7 --value-size 9", as: LabCommand.Seed.self).keys == 7)
+        #expect(try parse("lab down --dir /d", as: LabCommand.Down.self).place.dir == "/d")
+    }
+
+    @Test func `the state directory follows the environment when it is not given`() throws {
+        let directory = try parse("runs", as: RunsCommand.self).state.directory.path
+        let base = ProcessInfo.processInfo.environment["XDG_STATE_HOME"].flatMap { $0.isEmpty ? nil : $0 }
+        #expect(directory.hasSuffix("/pawl"))
+        #expect(directory.hasPrefix(base ?? FileManager.default.homeDirectoryForCurrentUser.path))
+    }
+
+    @Test(arguments: [
+        "run play.yaml", "run -i a", "plan -i a", "run -i a play.yaml --what", "run -i a play.yaml --format xml",
+        "check", "verify", "resume a b", "lab up", "lab up --dir /d --kind vm", "nonsense", "inventory --list",
+    ])
+    func `wrong usage ends with 64`(line: String) {
+        #expect(exitCode(of: line) == 64)
+    }
+
+    @Test(arguments: ["--help", "run --help", "--version", "lab up --help"])
+    func `asking for help or the version is no error`(line: String) {
+        #expect(exitCode(of: line) == 0)
+    }
+
+    @Test func `the help of every command says what it is for and what it takes`() throws {
+        let expected: [(any ParsableCommand.Type, [String])] = [
+            (CheckCommand.self, ["Changes nothing", "--inventory", "--limit", "--format"]),
+            (PlanCommand.self, ["Changes nothing", "--out", "leader goes last", "<playbook>"]),
+            (RunCommand.self, ["one node at a time", "--yes", "--plan", "--state", "--extra-vars", "@FILE"]),
+            (ResumeCommand.self, ["looking at the nodes first", "--state", "<name>"]),
+            (StatusCommand.self, ["what to do next", "Reads the journal only"]),
+            (RunsCommand.self, ["newest first", "--state"]),
+            (VerifyCommand.self, ["Changes nothing", "hashkv"]),
+            (InventoryCommand.self, ["--list", "--graph", "--host", "ansible-inventory"]),
+            (ActionsCommand.self, ["Markdown"]),
+            (LabCommand.self, ["throw-away", "up", "seed", "down"]),
+        ]
+        #expect(expected.count == PawlCommand.configuration.subcommands.count)
+        for (command, texts) in expected {
+            // The help is wrapped to a width; what it says is compared without its line breaks.
+            let help = PawlCommand.helpMessage(for: command).split(whereSeparator: \.isWhitespace).joined(
+                separator: " "
+            )
+            for text in texts { #expect(help.contains(text), "\(command): \(text)") }
+        }
+    }
+
+    @Test func `the help of the program lists the exit codes`() {
+        let help = PawlCommand.helpMessage().split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        for text in ["0 done and verified", "3 halted", "4 refused", "5 locked", "6 drift", "64", "65", "130"] {
+            #expect(help.contains(text))
+        }
+    }
+}
