@@ -16,6 +16,8 @@ struct SignalSource: Sendable {
         signals = stream
         let queue = DispatchQueue(label: "pawl.signals")
         let counter = Counter()
+        // Between being ignored and being watched a signal is lost, so nothing goes on until it is watched.
+        let watched = DispatchGroup()
         let sources = [SIGINT, SIGTERM].map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
@@ -28,9 +30,12 @@ struct SignalSource: Sendable {
                         : "\nno longer waiting; what runs on the node is in doubt until `pawl resume` looks at it"
                 )
             }
+            watched.enter()
+            source.setRegistrationHandler { watched.leave() }
             source.resume()
             return source
         }
+        _ = watched.wait(timeout: .now() + .seconds(1))
         // The stream holds the sources: a source that nobody holds is cancelled, and its signal lost.
         sender.onTermination = { _ in for source in sources { source.cancel() } }
     }

@@ -37,15 +37,9 @@ import Testing
         var found: [Import] = []
         for path in files {
             let text = try String(contentsOf: sources.appending(path: path), encoding: .utf8)
-<<<<<<< HEAD
             let module = path.split(separator: "/").first.map { String($0) } ?? ""
             for line in text.split(separator: "\n") {
                 guard let target = imported(by: line) else { continue }
-=======
-            let module = path.split(separator: "/").first.map(String.init) ?? ""
-            for line in text.split(separator: "\n") {
-                guard let target = target(of: line) else { continue }
->>>>>>> engine
                 found.append(Import(file: path, from: module, to: target))
             }
         }
@@ -53,7 +47,6 @@ import Testing
     }
 
     /// The module that a line imports.
-<<<<<<< HEAD
     private static func imported(by line: Substring) -> String? {
         let words = line.split(separator: " ").map { String($0) }
         guard let index = words.firstIndex(of: "import"), index <= 2, index + 1 < words.count else { return nil }
@@ -63,16 +56,6 @@ import Testing
         let kinds = ["struct", "class", "enum", "protocol", "func"]
         guard let target = words[(index + 1)...].first(where: { !kinds.contains($0) }) else { return nil }
         return target.split(separator: ".").first.map { String($0) } ?? target
-=======
-    private static func target(of line: Substring) -> String? {
-        let words = line.split(separator: " ").map(String.init)
-        guard let index = words.firstIndex(of: "import"), index <= 2 else { return nil }
-        let modifiers = words[..<index]
-        guard modifiers.allSatisfy({ $0.hasPrefix("@") || $0 == "package" || $0 == "internal" }) else { return nil }
-        let kinds = ["struct", "class", "enum", "protocol", "func"]
-        let name = words[(index + 1)...].first { !kinds.contains($0) }
-        return name?.split(separator: ".").first.map(String.init)
->>>>>>> engine
     }
 
     @Test func `imports between modules go down only`() throws {
