@@ -3,7 +3,9 @@
 import Etcd
 import Playbooks
 
-/// A last look at one member, for the halt report. Read-only, and what cannot be asked is said so.
+/// A last look at one member, for the halt report.
+///
+/// Read-only, and what cannot be asked is said so.
 struct ClusterLook: Sendable, Equatable {
     /// What the member shows, in few words.
     var words: String
