@@ -38,6 +38,8 @@ package struct ActionTraits: Sendable, Hashable {
     package var availability: Availability
     package var resource: String?
     package var hasUndo: Bool
+    /// Whether a resumed run may undo a step that is in doubt and do it again.
+    package var mayRedoAfterUndo: Bool
     /// The deadline of the whole step when the playbook does not set one.
     package var defaultTimeout: Duration
 
@@ -46,12 +48,14 @@ package struct ActionTraits: Sendable, Hashable {
         availability: Availability = .unchanged,
         resource: String? = nil,
         hasUndo: Bool = false,
+        mayRedoAfterUndo: Bool = true,
         defaultTimeout: Duration = .seconds(60)
     ) {
         self.effect = effect
         self.availability = availability
         self.resource = resource
         self.hasUndo = hasUndo
+        self.mayRedoAfterUndo = mayRedoAfterUndo
         self.defaultTimeout = defaultTimeout
     }
 }

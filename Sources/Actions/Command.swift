@@ -40,14 +40,14 @@ package struct Command: Action {
                 .choice(Redo.allCases.map(\.rawValue)),
                 default: .string(Redo.never.rawValue),
                 "What resume may do with it when nobody saw its end: run it again (safe), run it again after its undo "
-                    + "(after-undo), or nothing (never)."
+                    + "(after-undo), or halt (never)."
             ),
             .init("undo", .string, "The line that takes the work back; exit code 0 is its success."),
             .init(
                 "creates",
                 .path,
-                "A path that is there when the work is done and not before it begins. Resume goes by it alone, so leave "
-                    + "it out for a line that can stop half-way."
+                "A path that is there when the work is done and not before. Resume takes a step whose end nobody saw for "
+                    + "done when it is there; so leave it out for a line that makes it before its end."
             ),
         ],
         shorthand: "run",
@@ -98,6 +98,7 @@ package struct Command: Action {
         traits = ActionTraits(
             effect: redo == .safe ? .repeatable : .once,
             hasUndo: undoLine != nil,
+            mayRedoAfterUndo: redo != .never,
             defaultTimeout: .seconds(600)
         )
     }
@@ -113,6 +114,9 @@ package struct Command: Action {
         }
         switch try await presence(of: createdPath, in: context) {
         case .present: return .done(Evidence("\(createdPath) is there", ["creates": createdPath]))
+        case .absent where traits.effect == .once:
+            // A line that was killed half-way may have done anything but this.
+            return .inDoubt("\(createdPath) is not there, and \(title) may have ended before it made it")
         case .absent: return .notBegun("\(createdPath) is not there")
         case .unknown(let why): return .inDoubt("cannot tell whether \(createdPath) is there: \(why)")
         }

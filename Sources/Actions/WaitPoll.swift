@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Playbooks
 import Remote
 
 /// The loop that a node runs for `wait_for`, and what it says.

@@ -65,6 +65,7 @@ package enum Planner {
             availability: traits.availability,
             resource: traits.resource,
             hasUndo: traits.hasUndo,
+            mayRedoAfterUndo: traits.mayRedoAfterUndo,
             digest: Digest.sha256(resolved?.canonicalText ?? "")
         )
     }

@@ -4,10 +4,13 @@ import Rollout
 
 /// The one word that the halt report has for a member, from how far the run came with it and what it shows now.
 enum ReportedState {
+    /// Chooses the word.
+    ///
     /// - Parameters:
     ///   - progress: how far the run has come with the host.
     ///   - look: what the member shows; `nil` where nobody looked.
     ///   - migrates: whether the play takes members from v2 to v3.
+    /// - Returns: the word.
     static func word(_ progress: HostProgress, _ look: ClusterLook?, migrates: Bool) -> String {
         switch progress {
         case .touched, .restoreFailed:

@@ -4,12 +4,6 @@
 ///
 /// Pure.
 package enum ClusterFacts {
-    /// The order of a rolling run: the inventory's, with the leader last, so that leadership moves once only.
-    package static func order(_ hosts: [String], leader: String?) -> [String] {
-        guard let leader, hosts.contains(leader) else { return hosts }
-        return hosts.filter { $0 != leader } + [leader]
-    }
-
     /// The host of the leader on which all answers agree.
     package static func leader(_ answers: [String: MemberHealth]) -> String? {
         let leaders = Set(answers.values.map(\.status.leader))

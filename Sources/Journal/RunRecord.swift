@@ -68,19 +68,4 @@ package struct RunRecord: Hashable, Sendable, Codable {
         self.controllerPID = controllerPID
         self.version = version
     }
-
-    /// A new id: a letter and seven letters or digits that cannot be mistaken for one another when read aloud.
-    package static func makeID() -> String {
-        var generator = SystemRandomNumberGenerator()
-        return makeID(using: &generator)
-    }
-
-    /// A new id from a given source of chance.
-    package static func makeID(using generator: inout some RandomNumberGenerator) -> String {
-        let letters = Array("abcdefghjkmnpqrstvwxyz")
-        let all = letters + Array("23456789")
-        return String(
-            (0..<8).compactMap { ($0 == 0 ? letters : all).randomElement(using: &generator) }
-        )
-    }
 }

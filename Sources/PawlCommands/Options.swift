@@ -29,6 +29,18 @@ struct VariableOptions: ParsableArguments {
     var extraVars: [String] = []
 }
 
+extension RunRequest {
+    /// What the options of a command name.
+    init(_ playbook: String, _ inventory: InventoryOptions, _ variables: VariableOptions) {
+        self.init(
+            playbook: playbook,
+            inventory: inventory.inventory,
+            limit: inventory.limit,
+            extraVariables: variables.extraVars
+        )
+    }
+}
+
 /// Where runs are recorded: `--state`.
 struct StateOptions: ParsableArguments {
     @Option(name: .long, help: "The directory of the journal (default: $XDG_STATE_HOME/pawl or ~/.local/state/pawl).")

@@ -23,12 +23,7 @@ struct PlanCommand: AsyncParsableCommand {
     func run() async throws {
         try await ExitReason.reporting {
             let session = Session(output)
-            let request = RunRequest(
-                playbook: playbook,
-                inventory: inventory.inventory,
-                limit: inventory.limit,
-                extraVariables: variables.extraVars
-            )
+            let request = RunRequest(playbook, inventory, variables)
             let play = try PlayLoader.load(request)
             for warning in play.warnings { ExitReason.say(warning.description) }
             let hosts = HostDirectory(play, connector: session.connector)

@@ -26,7 +26,7 @@ struct ResumeCommand: AsyncParsableCommand {
             let store = try await session.store(state, for: .writing)
             let controller = session.controller(store, state)
             let open = try await controller.open(name)
-            let signals = SignalSource()
+            let signals = await SignalSource.install()
             let view = session.view(of: open.plan, done: open.doneSteps)
             let conclusion = try await view.run {
                 try await controller.resume(open, observer: view, signals: signals.signals)

@@ -31,12 +31,7 @@ struct RunCommand: AsyncParsableCommand {
     func run() async throws {
         try await ExitReason.reporting {
             let session = Session(output)
-            let request = RunRequest(
-                playbook: playbook,
-                inventory: inventory.inventory,
-                limit: inventory.limit,
-                extraVariables: variables.extraVars
-            )
+            let request = RunRequest(playbook, inventory, variables)
             let play = try PlayLoader.load(request)
             for warning in play.warnings { ExitReason.say(warning.description) }
             guard yes || Terminal.isInteractive else {
@@ -54,7 +49,7 @@ struct RunCommand: AsyncParsableCommand {
                 }
             }
             let store = try await session.store(state, for: .writing)
-            let signals = SignalSource()
+            let signals = await SignalSource.install()
             let view = session.view(of: made)
             let conclusion = try await view.run {
                 try await session.controller(store, state).run(

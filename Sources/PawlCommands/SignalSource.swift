@@ -11,14 +11,15 @@ import Foundation
 struct SignalSource: Sendable {
     let signals: AsyncStream<RunEngine.Signal>
 
-    init() {
+    /// Takes the signals over from their default, which would end the process.
+    ///
+    /// Returns when they are watched: what comes between the two is ignored.
+    static func install() async -> SignalSource {
         let (stream, sender) = AsyncStream.makeStream(of: RunEngine.Signal.self)
-        signals = stream
         let queue = DispatchQueue(label: "pawl.signals")
         let counter = Counter()
-        // Between being ignored and being watched a signal is lost, so nothing goes on until it is watched.
-        let watched = DispatchGroup()
-        let sources = [SIGINT, SIGTERM].map { number in
+        var sources: [any DispatchSourceSignal] = []
+        for number in [SIGINT, SIGTERM] {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler {
@@ -30,14 +31,15 @@ struct SignalSource: Sendable {
                         : "\nno longer waiting; what runs on the node is in doubt until `pawl resume` looks at it"
                 )
             }
-            watched.enter()
-            source.setRegistrationHandler { watched.leave() }
-            source.resume()
-            return source
+            await withCheckedContinuation { continuation in
+                source.setRegistrationHandler { continuation.resume() }
+                source.resume()
+            }
+            sources.append(source)
         }
-        _ = watched.wait(timeout: .now() + .seconds(1))
         // The stream holds the sources: a source that nobody holds is cancelled, and its signal lost.
-        sender.onTermination = { _ in for source in sources { source.cancel() } }
+        sender.onTermination = { [sources] _ in for source in sources { source.cancel() } }
+        return SignalSource(signals: stream)
     }
 
     /// Touched on `queue` only.

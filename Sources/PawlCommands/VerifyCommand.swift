@@ -24,16 +24,11 @@ struct VerifyCommand: AsyncParsableCommand {
     func run() async throws {
         try await ExitReason.reporting {
             let session = Session(output)
-            let request = RunRequest(
-                playbook: playbook,
-                inventory: inventory.inventory,
-                limit: inventory.limit,
-                extraVariables: variables.extraVars
-            )
+            let request = RunRequest(playbook, inventory, variables)
             let play = try PlayLoader.load(request)
             let hosts = HostDirectory(play, connector: session.connector).readOnly()
             let verification = Verification(play, request)
-            let signals = SignalSource()
+            let signals = await SignalSource.install()
             let view = session.view(of: verification.plan)
             let conclusion = try await view.run {
                 try await verification.run(over: hosts, observer: view, signals: signals.signals)

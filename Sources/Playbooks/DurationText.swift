@@ -2,7 +2,7 @@
 
 import Fleet
 
-/// Durations as a playbook writes them: `90s`, `2m`, `1h30m`, `500ms`, or a number of seconds.
+/// Durations as a playbook writes them: `90s`, `2m`, `1h30m`, `500ms`, or a number of seconds; and back to text.
 package enum DurationText {
     /// What is said to a person who wrote something else.
     package static let form = "90s, 2m, 1h30m, 500ms, or a number of seconds"
@@ -55,5 +55,26 @@ package enum DurationText {
         }
         total = total.rounded()
         return total <= longest ? total : nil
+    }
+
+    // MARK: - Writing
+
+    /// `90s` as `1m30s`, `500ms`; for messages.
+    package static func of(_ duration: Duration) -> String {
+        let whole = Int(duration.components.seconds)
+        let milliseconds = Int(duration.components.attoseconds / 1_000_000_000_000_000)
+        if whole == 0 { return milliseconds == 0 ? "0s" : "\(milliseconds)ms" }
+        if whole < 60 { return milliseconds == 0 ? "\(whole)s" : seconds(duration) + "s" }
+        let parts = [(whole / 3600, "h"), (whole / 60 % 60, "m"), (whole % 60, "s")]
+        return parts.filter { $0.0 > 0 }.map { "\($0.0)\($0.1)" }.joined()
+    }
+
+    /// Seconds with at most three decimals, as `sleep` reads them: `1`, `0.25`.
+    package static func seconds(_ duration: Duration) -> String {
+        let milliseconds = Int(duration.components.attoseconds / 1_000_000_000_000_000)
+        guard milliseconds > 0 else { return String(duration.components.seconds) }
+        let digits = String(1000 + milliseconds).dropFirst()
+        let kept = digits.reversed().drop { $0 == "0" }.reversed()
+        return "\(duration.components.seconds).\(String(kept))"
     }
 }

@@ -43,6 +43,8 @@ package struct PlannedStep: Hashable, Sendable, Codable {
     /// resume looks at the newest holder only.
     package var resource: String?
     package var hasUndo: Bool
+    /// Whether a resumed run may undo the step when it is in doubt, and do it again.
+    package var mayRedoAfterUndo: Bool
     /// SHA-256 over the action's word and its parameters after templating.
     package var digest: String
 
@@ -56,6 +58,7 @@ package struct PlannedStep: Hashable, Sendable, Codable {
         availability: Availability = .unchanged,
         resource: String? = nil,
         hasUndo: Bool = false,
+        mayRedoAfterUndo: Bool = true,
         digest: String
     ) {
         self.id = id
@@ -67,6 +70,27 @@ package struct PlannedStep: Hashable, Sendable, Codable {
         self.availability = availability
         self.resource = resource
         self.hasUndo = hasUndo
+        self.mayRedoAfterUndo = mayRedoAfterUndo
         self.digest = digest
+    }
+}
+
+extension PlannedStep {
+    /// Reads a step; one that was written without `mayRedoAfterUndo` may be redone.
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            id: try container.decode(StepID.self, forKey: .id),
+            phase: try container.decode(Phase.self, forKey: .phase),
+            host: try container.decodeIfPresent(String.self, forKey: .host),
+            name: try container.decode(String.self, forKey: .name),
+            action: try container.decode(String.self, forKey: .action),
+            effect: try container.decode(StepEffect.self, forKey: .effect),
+            availability: try container.decode(Availability.self, forKey: .availability),
+            resource: try container.decodeIfPresent(String.self, forKey: .resource),
+            hasUndo: try container.decode(Bool.self, forKey: .hasUndo),
+            mayRedoAfterUndo: try container.decodeIfPresent(Bool.self, forKey: .mayRedoAfterUndo) ?? true,
+            digest: try container.decode(String.self, forKey: .digest)
+        )
     }
 }

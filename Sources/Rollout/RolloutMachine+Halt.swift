@@ -75,9 +75,19 @@ extension RolloutMachine {
             undoQueues[host] = nil
             return undoFailed(on: host, Failure(step: fixed.id, host: host, "\(fixed.name) was begun and has no undo"))
         }
+        if case .undoing(.goOn) = mode, let single = attempted.compactMap({ steps[$0] }).first(where: isSingle) {
+            // The unit would be begun anew, and this step done a second time.
+            undoQueues[host] = nil
+            return undoFailed(
+                on: host,
+                Failure(step: single.id, host: host, "\(single.name) was begun and must not be done twice")
+            )
+        }
         undoQueues[host] = attempted.filter { steps[$0]?.hasUndo == true }.reversed()
         return []
     }
+
+    private func isSingle(_ step: PlannedStep) -> Bool { step.effect == .once && !step.mayRedoAfterUndo }
 
     /// Begins the next piece of undoing or proving on every host where none is in flight.
     mutating func continueUndo() -> [Directive] {

@@ -214,19 +214,19 @@ extension RolloutMachine {
             return [.announce(host: step.host, text: "\(step.name): not begun (\(why))")]
         case .inDoubt(let why):
             let news = Directive.announce(host: step.host, text: "\(step.name): in doubt (\(why))")
-            switch (step.effect, step.hasUndo) {
-            case (.once, true): break
-            case (.once, false):
-                let failure = Failure(
-                    step: id,
-                    host: step.host,
-                    "\(step.name) is in doubt and must not be done twice: \(why)",
-                    remedy: "find out on the node whether it was done; it has no undo"
-                )
-                return [news] + finish(.halted(failure))
-            default: states[id] = .pending
+            guard step.effect == .once else {
+                states[id] = .pending
+                return [news]
             }
-            return [news]
+            if step.hasUndo, step.mayRedoAfterUndo { return [news] }
+            let failure = Failure(
+                step: id,
+                host: step.host,
+                "\(step.name) is in doubt and must not be done twice: \(why)",
+                remedy: "find out on the node whether it was done; it "
+                    + (step.hasUndo ? "is not to be done again, not even after its undo" : "has no undo")
+            )
+            return [news] + finish(.halted(failure))
         }
     }
 

@@ -51,7 +51,7 @@ struct Bench: Sendable {
     let events = EventLog()
     var connector: HostDirectory.Connector = { LocalHost(name: $0.name) }
 
-    /// - Parameter files: beside or in place of the playbook and the inventory.
+    /// Writes the playbook and the inventory, and files beside or in place of them.
     init(_ files: [String: String] = [:]) throws {
         let standard = [
             "play.yaml": Bench.playbook, "hosts.ini": "a\nb\nc\n", "one-a": "", "one-b": "", "one-c": "",

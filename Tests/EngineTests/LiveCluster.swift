@@ -18,7 +18,7 @@ struct LiveCluster: Sendable {
 
     var hosts: HostDirectory { HostDirectory(play) { LocalHost(name: $0.name) } }
 
-    /// - Parameter playbook: its text; `nil` for the shipped migration.
+    /// Runs a test's part over a new cluster, with the text of a playbook or with the shipped migration.
     static func with(playbook: String? = nil, _ body: (LiveCluster) async throws -> Void) async throws {
         try await EtcdCluster.with { cluster in
             let service = "etcd-\(UUID().uuidString.prefix(8))"

@@ -58,6 +58,23 @@ import Testing
         #expect(mine == ["one b", "undo-one b", "one b", "two b", "look b"])
     }
 
+    @Test func `a line that is not to be run again halts the resumed run where its end was not seen`() async throws {
+        let playbook = Bench.playbook.replacing("redo: after-undo", with: "redo: never")
+        let bench = try Bench(["play.yaml": playbook, "one-b": "sleep 60"])
+        let (signals, sender) = AsyncStream.makeStream(of: RunEngine.Signal.self)
+        await bench.events.onStart(of: "steps.1/b") {
+            sender.yield(.interrupt)
+            sender.yield(.abandon)
+        }
+        #expect(try await bench.run(signals).exitCode == 130)
+        await bench.events.onEvent { _ in }
+        let before = bench.log
+        let halted = try await bench.resume()
+        #expect(halted.exitCode == 3)
+        #expect(halted.report?.reason.contains("must not be done twice") == true)
+        #expect(bench.log == before)
+    }
+
     @Test func `a changed step is drift`() async throws {
         let bench = try Bench(["broken-b": ""])
         try await bench.run()

@@ -9,7 +9,7 @@ import Testing
 @Suite(.serialized) struct SignalSourceTests {
     @Test(.timeLimit(.minutes(1)))
     func `the first signal asks for a safe point, each later one to stop waiting`() async {
-        let source = SignalSource()
+        let source = await SignalSource.install()
         defer { for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) } }
         var signals = source.signals.makeAsyncIterator()
         // One at a time: two that are pending together are one to the kernel.

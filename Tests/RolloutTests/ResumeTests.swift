@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import Testing
 
 @testable import Rollout
@@ -73,6 +74,44 @@ struct ResumeTests {
         #expect(verdict?.word == "halted")
         #expect(verdict?.failure?.message.contains("must not be done twice") == true)
         #expect(world.acts == [])
+    }
+
+    @Test func `it halts where it is in doubt and is not to be done again after its undo`() {
+        var world = crashed(at: "steps.3/n2", .partly, SamplePlan(mayRedoMigrate: false))
+        guard case .halted(let failure) = world.run() else {
+            Issue.record("not halted")
+            return
+        }
+        #expect(failure.message.contains("must not be done twice"))
+        #expect(world.acts == [])
+    }
+
+    @Test func `a unit with such a step behind it is not begun anew on drift`() {
+        var world = crashed(at: "steps.3/n2", .fully, SamplePlan(mayRedoMigrate: false))
+        world.startByHand("n2")
+        #expect(world.run()?.word == "drifted")
+        #expect(world.acts == [])
+    }
+
+    @Test func `its undo still puts a failed member back`() {
+        var world = World.orderly(SamplePlan(mayRedoMigrate: false))
+        world.faults["steps.4/n1"] = [.fails(.none)]
+        #expect(world.run()?.word == "halted")
+        #expect(world.acts.contains("undo steps.3/n1"))
+    }
+
+    @Test func `a step of an older journal may be redone`() throws {
+        let plan = SamplePlan().make()
+        let step = try #require(plan.steps.first)
+        var fields = try #require(
+            JSONSerialization.jsonObject(with: JSONEncoder().encode(step)) as? [String: Any]
+        )
+        #expect(fields.removeValue(forKey: "mayRedoAfterUndo") as? Bool == true)
+        let old = try JSONDecoder().decode(PlannedStep.self, from: JSONSerialization.data(withJSONObject: fields))
+        #expect(old == step)
+        var single = step
+        single.mayRedoAfterUndo = false
+        #expect(try JSONDecoder().decode(PlannedStep.self, from: JSONEncoder().encode(single)) == single)
     }
 
     @Test func `an undo that fails there halts`() {

@@ -14,6 +14,7 @@ struct SamplePlan: Sendable {
     var freezeHasUndo = true
     var hasExplicitThaw = false
     var migrateHasUndo = true
+    var mayRedoMigrate = true
 
     func make() -> Plan {
         let layout = PlanLayout.lay(entries, over: hosts, serial: serial)
@@ -37,7 +38,15 @@ struct SamplePlan: Sendable {
         all += [
             entry(.steps, 1, "stop", .repeatable, .takesOut, resource: "service etcd", hasUndo: true),
             entry(.steps, 2, "backup", .repeatable),
-            entry(.steps, 3, "migrate", .once, resource: "etcd data", hasUndo: migrateHasUndo),
+            entry(
+                .steps,
+                3,
+                "migrate",
+                .once,
+                resource: "etcd data",
+                hasUndo: migrateHasUndo,
+                mayRedoAfterUndo: mayRedoMigrate
+            ),
             entry(.steps, 4, "start", .repeatable, .bringsBack, resource: "service etcd", hasUndo: true),
             entry(.steps, 5, "healthy"),
             entry(.gate, 1, "consistent", clusterWide: true),
@@ -55,6 +64,7 @@ struct SamplePlan: Sendable {
         _ availability: Availability = .unchanged,
         resource: String? = nil,
         hasUndo: Bool = false,
+        mayRedoAfterUndo: Bool = true,
         clusterWide: Bool = false,
         on hosts: [String]? = nil
     ) -> PlanLayout.Entry {
@@ -74,6 +84,7 @@ struct SamplePlan: Sendable {
                 availability: availability,
                 resource: resource,
                 hasUndo: hasUndo,
+                mayRedoAfterUndo: mayRedoAfterUndo,
                 digest: action
             )
         }
