@@ -261,12 +261,4 @@ enum StoreKind: String, CaseIterable, Sendable {
         export.run.planJSON = "{"
         #expect(await journalError { try JournalExport(json: export.json()) }?.code == .corrupt)
     }
-
-    @Test func `ids are easy to read aloud and do not repeat`() {
-        let ids = Set((0..<2_000).map { _ in RunRecord.makeID() })
-        #expect(ids.count == 2_000)
-        #expect(
-            ids.allSatisfy { $0.count == 8 && $0.first?.isLetter == true && !$0.contains(where: "01ilou".contains) }
-        )
-    }
 }
