@@ -64,9 +64,7 @@ extension StepRecord {
     var problem: String? {
         if !RunRecord.isID(run) { return "the record names no run" }
         if step.isEmpty || host?.isEmpty == true { return "the record has an empty name" }
-        if let problem = TextRules.problem([step, host ?? ""] + Array(values.keys) + Array(values.values)) {
-            return problem
-        }
+        if let problem = TextRules.problem([step, host ?? ""]) ?? TextRules.lengthProblem(values) { return problem }
         if attempt < 1 { return "attempts are counted from 1" }
         switch kind {
         case .intent, .undoIntent:
@@ -105,6 +103,12 @@ enum TextRules {
         // SQLite takes text up to the first NUL, so one would cut the value without a word.
         if texts.contains(where: { $0.utf8.contains(0) }) { return "a value has a NUL byte" }
         return texts.contains { $0.utf8.count > mostBytes } ? "a value is longer than \(mostBytes) bytes" : nil
+    }
+
+    /// Values are kept as JSON, which has a form for NUL: a node may have said anything.
+    static func lengthProblem(_ values: [String: String]) -> String? {
+        let isTooLong = values.contains { $0.key.utf8.count + $0.value.utf8.count > mostBytes }
+        return isTooLong ? "a value is longer than \(mostBytes) bytes" : nil
     }
 
     /// A message for people, within its limit and without NUL.

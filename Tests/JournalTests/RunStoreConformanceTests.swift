@@ -55,7 +55,7 @@ enum StoreKind: String, CaseIterable, Sendable {
             #expect(records[1].status == .failed)
             #expect(records[1].message == "no\u{FFFD} room")
             #expect(records[1].remedy == "look at the log")
-            #expect(records[0].values == ["revision": "20", "päth": "/var/lib/etcd\n"])
+            #expect(records[0].values == ["revision": "20", "päth": "/var/lib/etcd\n\u{0}\""])
             // Times are kept to the millisecond.
             #expect(abs(records[0].at.timeIntervalSince1970 - 1_795_000_000.123) < 0.000_5)
         }

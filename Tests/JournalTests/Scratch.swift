@@ -61,7 +61,7 @@ func sampleStep(
         status: status,
         message: message,
         remedy: status == .failed ? "look at the log" : nil,
-        values: ["revision": "20", "päth": "/var/lib/etcd\n"],
+        values: ["revision": "20", "päth": "/var/lib/etcd\n\u{0}\""],
         at: Date(timeIntervalSince1970: 1_795_000_000.123_456)
     )
 }
