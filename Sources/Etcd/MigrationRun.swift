@@ -78,10 +78,6 @@ extension Migration {
         else
           say index_before no; echo '{"revision":0,"totalKey":0}' >"$work/before"; status=
         fi
-        # Names, sizes and times were compared before; the bytes of the newest segment are compared meanwhile.
-        newest=$(names "$work/wal.then" | tail -n 1)
-        cmp -s -- "$newest" "$BACKUP/tree$newest" 9<&- &
-        comparing=$!
         set -- "$ETCDCTL" migrate "--data-dir=$data"
         if [ -n "$WALDIR" ]; then set -- "$@" "--wal-dir=$wal"; fi
         if [ -n "$NOTTL" ]; then set -- "$@" --no-ttl; fi
@@ -99,7 +95,6 @@ extension Migration {
         watcher=$!
         wait "$tool"; code=$?
         say milliseconds "$(($(milliseconds) - began))"
-        if wait "$comparing"; then last_wal_same=yes; else last_wal_same=no; fi
         kill "$watcher" 2>/dev/null
         last=$(tail -n 1 "$work/out" | cut -c 1-300)
         say code "$code"; say last "$last"
@@ -129,7 +124,6 @@ extension Migration {
         if [ -n "$status" ]; then wait "$status"; fi
         say before "$(tr -d '\n' <"$work/before")"
         compare_with_backup
-        if [ "$last_wal_same" = no ]; then wal_same=no; fi
         say wal_same "$wal_same"; say snap_same "$snap_same"
         case $(db_lock "$data") in free) say lock free ;; *) say lock held ;; esac
         if [ "$code" = 0 ] && [ ! -s "$work/noise" ]; then
