@@ -15,10 +15,15 @@ package struct ContentDigest {
     /// The digest of all pieces so far, in lower case.
     package var hexadecimal: String {
         let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: hash.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        return String(
+            decoding: hash.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] },
+            as: UTF8.self
+        )
     }
 
-    /// The digest and the size of a local file, read in pieces. Blocks while it reads.
+    /// The digest and the size of a local file, read in pieces.
+    ///
+    /// Blocks while it reads.
     package static func ofFile(_ file: URL) throws -> (digest: String, size: Int) {
         let handle = try FileHandle(forReadingFrom: file)
         defer { try? handle.close() }

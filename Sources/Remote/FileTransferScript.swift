@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The node's part of moving a file: plain POSIX shell and `sha256sum`, so that nothing has to be installed, and one
-/// command a file. The exit codes are those of sysexits.h where one fits.
+/// command a file.
+///
+/// The exit codes are those of sysexits.h where one fits.
 package enum FileTransferScript {
     /// The bytes did not arrive as they left.
     package static let mismatchExitCode = 65

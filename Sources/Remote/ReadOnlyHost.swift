@@ -2,8 +2,10 @@
 
 import Foundation
 
-/// A node that can be asked and not changed. Wrapped around every host while a plan is made, so that the promise that
-/// planning changes nothing is enforced where commands leave, and not left to each action.
+/// A node that can be asked and not changed.
+///
+/// Wrapped around every host while a plan is made, so that the promise that planning changes nothing is enforced where
+/// commands leave, and not left to each action.
 package struct ReadOnlyHost: RemoteHost {
     private let host: any RemoteHost
 

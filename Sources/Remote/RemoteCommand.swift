@@ -5,7 +5,9 @@
 /// The script is run by `/bin/sh`, whatever the login shell is. Words that come from outside (paths, names,
 /// values) are put into it with ``ShellQuoting`` only.
 package struct RemoteCommand: Sendable {
-    /// What a command may do to the node. During `pawl plan` a mutating command is refused by the transport.
+    /// What a command may do to the node.
+    ///
+    /// During `pawl plan` a mutating command is refused by the transport.
     package enum Effect: String, Sendable {
         case readOnly
         case mutating

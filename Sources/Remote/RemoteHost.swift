@@ -2,7 +2,9 @@
 
 import Foundation
 
-/// A node that commands can be run on. The seam between what pawl decides and how it reaches the node.
+/// A node that commands can be run on.
+///
+/// The seam between what pawl decides and how it reaches the node.
 ///
 /// Implementations: `SSHHost` over libssh2, ``ReadOnlyHost`` around any other, and scripted hosts in tests.
 /// All pass the same conformance suite.

@@ -2,7 +2,9 @@
 
 /// Quoting of words for a POSIX shell.
 package enum ShellQuoting {
-    /// The word so that `sh` reads exactly its bytes back. Plain words stay as they are, for readability.
+    /// The word so that `sh` reads exactly its bytes back.
+    ///
+    /// Plain words stay as they are, for readability.
     package static func quote(_ word: String) -> String {
         let isPlain = !word.isEmpty && word.utf8.allSatisfy { isPlainByte($0) }
         return isPlain

@@ -15,8 +15,9 @@ final class AgentSigner {
     /// Without its algorithm name, as libssh2 wants it.
     var signature: [UInt8]?
 
-    /// Flags of `SSH_AGENTC_SIGN_REQUEST`: with which hash an RSA key is to sign. The algorithm's name stands in the
-    /// data (RFC 4252, section 7).
+    /// Flags of `SSH_AGENTC_SIGN_REQUEST`: with which hash an RSA key is to sign.
+    ///
+    /// The algorithm's name stands in the data (RFC 4252, section 7).
     var flags: UInt32 {
         var reader = SSHWireReader(request ?? [])
         _ = reader.string()  // session identifier

@@ -47,7 +47,9 @@ struct AlgorithmProposal: Equatable {
     }
 }
 
-/// Asks a server what it offers, on a connection of its own, after a handshake failed. libssh2 does not tell.
+/// Asks a server what it offers, on a connection of its own, after a handshake failed.
+///
+/// libssh2 does not tell.
 struct AlgorithmProbe {
     var address: String
     var port: Int
@@ -83,7 +85,9 @@ struct AlgorithmProbe {
             rest = rest[(newline + 1)...]
             guard line.starts(with: Array("SSH-".utf8)) else { continue }
             var reader = SSHWireReader(Array(rest))
-            guard let packet = reader.string(), let padding = packet.first, packet.count > Int(padding) + 1 else { return nil }
+            guard let packet = reader.string(), let padding = packet.first, packet.count > Int(padding) + 1 else {
+                return nil
+            }
             return Array(packet[1..<(packet.count - Int(padding))])
         }
         return nil

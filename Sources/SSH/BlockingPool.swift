@@ -23,7 +23,9 @@ final class BlockingPool: Sendable {
         }
     }
 
-    /// Runs the body on one of the threads. The body is not interrupted by cancellation; it must end by itself.
+    /// Runs the body on one of the threads.
+    ///
+    /// The body is not interrupted by cancellation; it must end by itself.
     func run<T: Sendable>(
         isolation: isolated (any Actor)? = #isolation,
         _ body: @escaping @Sendable () -> T

@@ -2,7 +2,9 @@
 
 import CLibSSH2
 
-/// A `LIBSSH2_CHANNEL`. Keeps its session alive; a channel that was not freed is freed with the session.
+/// A `LIBSSH2_CHANNEL`.
+///
+/// Keeps its session alive; a channel that was not freed is freed with the session.
 final class ChannelHandle {
     /// Which of a channel's two ways out is read.
     enum Stream: Int32 {
@@ -18,7 +20,9 @@ final class ChannelHandle {
         self.session = session
     }
 
-    /// Asks the server to run the command. The bytes must stay where they are until the attempt is done.
+    /// Asks the server to run the command.
+    ///
+    /// The bytes must stay where they are until the attempt is done.
     func execute(_ command: UnsafeBufferPointer<CChar>) -> Attempt<Void> {
         guard let channel else { return closed() }
         let request = "exec"
@@ -60,8 +64,10 @@ final class ChannelHandle {
     /// Whether the server said that nothing more comes, and all of it was read.
     var isAtEnd: Bool { channel.map { libssh2_channel_eof($0) != 0 } ?? true }
 
-    /// What the server said about the command's end. For messages only: up to libssh2 1.11 an exit status of 0 is
-    /// also reported for a command that was killed or whose channel was cut (libssh2 issues 2515 and 2516).
+    /// What the server said about the command's end.
+    ///
+    /// For messages only: up to libssh2 1.11 an exit status of 0 is also reported for a command that was killed or
+    /// whose channel was cut (libssh2 issues 2515 and 2516).
     var endForMessages: String {
         guard let channel else { return "channel closed" }
         var signal: UnsafeMutablePointer<CChar>?

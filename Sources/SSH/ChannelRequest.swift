@@ -35,7 +35,9 @@ struct ChannelResult: Sendable {
     var digest: String?
 }
 
-/// Reads what goes to standard input, a piece at a time. Not `Sendable`: belongs to one running command.
+/// Reads what goes to standard input, a piece at a time.
+///
+/// Not `Sendable`: belongs to one running command.
 final class InputReader {
     private var piece: [UInt8]
     private var offset = 0
@@ -77,8 +79,9 @@ final class InputReader {
         return piece.isEmpty
     }
 
-    /// Offers what is not yet taken; the body says how much it took. The same bytes stay at the same place until then,
-    /// which libssh2 asks for.
+    /// Offers what is not yet taken; the body says how much it took.
+    ///
+    /// The same bytes stay at the same place until then, which libssh2 asks for.
     func offer(_ body: (UnsafeRawBufferPointer) -> Attempt<Int>) -> Attempt<Int> {
         let attempt = piece.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[offset...])) }
         if case .done(let count) = attempt { offset += count }
@@ -86,7 +89,9 @@ final class InputReader {
     }
 }
 
-/// Takes what comes from standard output. Not `Sendable`: belongs to one running command.
+/// Takes what comes from standard output.
+///
+/// Not `Sendable`: belongs to one running command.
 final class OutputWriter {
     private(set) var bytes: [UInt8] = []
     private var descriptor: Int32 = -1

@@ -44,12 +44,18 @@ final class ChannelTransfer {
     /// The last line that the node said outside of the script's own output, for messages.
     var lastWords: String {
         [standardError.preface, standardOutput.preface, Array(errorBytes.suffix(1024))]
-            .map { String(decoding: $0, as: UTF8.self).split(whereSeparator: \.isNewline).suffix(3).joined(separator: " / ") }
+            .map {
+                String(decoding: $0, as: UTF8.self).split(whereSeparator: \.isNewline).suffix(3).joined(
+                    separator: " / "
+                )
+            }
             .filter { !$0.isEmpty }
             .joined(separator: " / ")
     }
 
-    /// Does as much of one step as can be done without waiting. The count says whether anything moved.
+    /// Does as much of one step as can be done without waiting.
+    ///
+    /// The count says whether anything moved.
     func take(_ step: Step, on channel: ChannelHandle, _ loop: SSHEventLoop) throws(SSHFailure) -> Attempt<Int> {
         switch step {
         case .request: sendRequest(on: channel)
@@ -101,7 +107,8 @@ final class ChannelTransfer {
     }
 
     private static func isClosedForInput(_ failure: SSHFailure) -> Bool {
-        failure.kind == .library(LIBSSH2_ERROR_CHANNEL_CLOSED) || failure.kind == .library(LIBSSH2_ERROR_CHANNEL_EOF_SENT)
+        failure.kind == .library(LIBSSH2_ERROR_CHANNEL_CLOSED)
+            || failure.kind == .library(LIBSSH2_ERROR_CHANNEL_EOF_SENT)
     }
 
     private func sendEndOfInput(on channel: ChannelHandle) -> Attempt<Int> {

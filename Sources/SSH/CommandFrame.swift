@@ -10,8 +10,10 @@ import Remote
 /// error: when the last mark was seen on both, both streams are complete, whether or not something that the script left
 /// behind still holds them open.
 struct CommandFrame {
-    /// Longest command that is sent as one `exec` request. libssh2 puts a request into one packet of 35,000 bytes
-    /// (`MAX_SSH_PACKET_LEN`), and Linux takes 128 KiB for one argument.
+    /// Longest command that is sent as one `exec` request.
+    ///
+    /// libssh2 puts a request into one packet of 35,000 bytes (`MAX_SSH_PACKET_LEN`), and Linux takes 128 KiB for one
+    /// argument.
     static let longestRequest = 30_000
 
     let nonce: String
@@ -20,7 +22,7 @@ struct CommandFrame {
     /// Goes to standard input before what the command itself gets: a script too long for the request.
     let inputPrefix: [UInt8]
 
-    /// - Parameter user: whom the script runs as; nil for the login user.
+    /// Frames a script that runs as the user; nil for the login user.
     init(script: String, as user: String?) {
         self.init(script: script, as: user, nonce: Self.randomNonce())
     }

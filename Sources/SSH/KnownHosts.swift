@@ -79,8 +79,10 @@ struct KnownHosts {
         return port == 22 ? name : "[\(name)]:\(port)"
     }
 
-    /// The entries whose names match. Certificate authorities among them are not used: libssh2 cannot check
-    /// host certificates in any release up to 1.11.
+    /// The entries whose names match.
+    ///
+    /// Certificate authorities among them are not used: libssh2 cannot check host certificates in any release up to
+    /// 1.11.
     func entries(for name: String) -> [Entry] {
         entries.filter { Self.matches($0.names, name) }
     }

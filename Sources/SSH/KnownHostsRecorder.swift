@@ -8,8 +8,10 @@ enum KnownHostsRecorder {
     /// Sessions of this process write one after the other.
     private static let turn = Mutex(())
 
-    /// Appends one line. A single `write` to a file opened for appending is atomic on a local file system, so that
-    /// neither another process nor a crash leaves half a line between two others.
+    /// Appends one line.
+    ///
+    /// A single `write` to a file opened for appending is atomic on a local file system, so that neither another
+    /// process nor a crash leaves half a line between two others.
     static func record(_ key: HostKey, of name: String, in file: String) throws(SSHFailure) {
         let path = KnownHosts.expand(file)
         let result: Result<Void, SSHFailure> = turn.withLock { _ in

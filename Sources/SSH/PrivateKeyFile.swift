@@ -2,7 +2,9 @@
 
 import Foundation
 
-/// What can be said about a private key file before it is tried. Never holds the private part.
+/// What can be said about a private key file before it is tried.
+///
+/// Never holds the private part.
 struct PrivateKeyFile {
     enum State: Equatable {
         case missing
@@ -27,7 +29,8 @@ struct PrivateKeyFile {
         path = KnownHosts.expand(file)
         state = .missing
         guard access(path, F_OK) == 0 else { return }
-        guard access(path, R_OK) == 0, let data = FileManager.default.contents(atPath: path), data.count < 1 << 16 else {
+        guard access(path, R_OK) == 0, let data = FileManager.default.contents(atPath: path), data.count < 1 << 16
+        else {
             state = .unreadable(String(cString: strerror(errno)))
             return
         }

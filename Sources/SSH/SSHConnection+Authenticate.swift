@@ -35,16 +35,21 @@ extension SSHConnection {
     private func refusal(_ tried: [String], until deadline: ContinuousClock.Instant) async -> RemoteError {
         var methods = ""
         if let session,
-            let list = try? await drive("asking how to authenticate", until: deadline, { [user = endpoint.user] in
-                session.authenticationMethods(user: user)
-            })
+            let list = try? await drive(
+                "asking how to authenticate",
+                until: deadline,
+                { [user = endpoint.user] in
+                    session.authenticationMethods(user: user)
+                }
+            )
         {
             methods = "; the server takes \(list)"
         }
         return error(
             .authentication,
             "user \(endpoint.user) was not let in. Tried: \(tried.isEmpty ? "nothing" : tried.joined(separator: "; "))\(methods)",
-            remedy: "put the public key into ~\(endpoint.user)/.ssh/authorized_keys on the node, or name the right key and user "
+            remedy:
+                "put the public key into ~\(endpoint.user)/.ssh/authorized_keys on the node, or name the right key and user "
                 + "in the inventory (ansible_ssh_private_key_file, ansible_user)"
         )
     }
@@ -70,11 +75,16 @@ extension SSHConnection {
         return false
     }
 
-    private func attemptKey(_ path: String, until deadline: ContinuousClock.Instant) async throws(SSHFailure) -> SSHFailure? {
+    private func attemptKey(
+        _ path: String,
+        until deadline: ContinuousClock.Instant
+    ) async throws(SSHFailure) -> SSHFailure? {
         guard let session else { throw SSHFailure(kind: .local, message: "the connection is closed") }
         let user = endpoint.user
         do throws(SSHFailure) {
-            try await drive("authenticating", until: deadline) { session.authenticate(user: user, privateKeyFile: path) }
+            try await drive("authenticating", until: deadline) {
+                session.authenticate(user: user, privateKeyFile: path)
+            }
             return nil
         } catch {
             return try Self.refusedKey(error)
@@ -95,7 +105,8 @@ extension SSHConnection {
 
     private nonisolated func explain(_ failure: SSHFailure, _ what: String, type: String?) -> String {
         guard type == "ssh-rsa", !SessionHandle.signsRSAWithSHA2 else { return "\(what): \(failure)" }
-        return "\(what): \(failure) (libssh2 \(SessionHandle.libraryVersion) cannot sign RSA with SHA-2, which servers ask "
+        return
+            "\(what): \(failure) (libssh2 \(SessionHandle.libraryVersion) cannot sign RSA with SHA-2, which servers ask "
             + "for since OpenSSH 8.8: use an ed25519 or ecdsa key, or libssh2 1.11 or later)"
     }
 
@@ -116,10 +127,14 @@ extension SSHConnection {
             if identities.isEmpty { tried.append("the agent has no keys") }
             // Those that belong to a configured file first: the server allows only some tries.
             let wanted = configured.compactMap(\.publicKey)
-            identities = identities.filter { wanted.contains($0.publicKey) } + identities.filter { !wanted.contains($0.publicKey) }
+            identities =
+                identities.filter { wanted.contains($0.publicKey) }
+                + identities.filter { !wanted.contains($0.publicKey) }
             for identity in identities.prefix(limits.agentKeys) {
                 guard let failure = try await attempt(identity, agent, until: deadline) else { return true }
-                tried.append(explain(failure, "agent's key \(identity.comment)", type: HostKey(blob: identity.publicKey).type))
+                tried.append(
+                    explain(failure, "agent's key \(identity.comment)", type: HostKey(blob: identity.publicKey).type)
+                )
             }
         } catch {
             if case .library = error.kind { throw error }

@@ -137,14 +137,20 @@ extension SSHConnection {
         error(
             .inDoubt,
             "\(request.label): \(what)",
-            remedy: "it may have run in part or in whole, and may still be running; look at the node before anything is repeated"
+            remedy:
+                "it may have run in part or in whole, and may still be running; look at the node before anything is repeated"
         )
     }
 
     /// What a failure amid a command means for it.
-    private func verdict(on failure: SSHFailure, _ transfer: ChannelTransfer, _ request: ChannelRequest) -> RemoteError {
+    private func verdict(on failure: SSHFailure, _ transfer: ChannelTransfer, _ request: ChannelRequest) -> RemoteError
+    {
         if failure.kind == .library(LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED) {
-            return error(.unreachable, "\(request.label): the server refuses to run commands", remedy: "nothing was begun")
+            return error(
+                .unreachable,
+                "\(request.label): the server refuses to run commands",
+                remedy: "nothing was begun"
+            )
         }
         switch failure.kind {
         case .deadlinePassed: return doubt(request, "not done after \(request.timeout)")

@@ -6,7 +6,9 @@ import Logging
 import Remote
 
 extension SSHConnection {
-    /// TCP, handshake, host key, authentication. Each has its deadline; a failure says what to do about it.
+    /// TCP, handshake, host key, authentication.
+    ///
+    /// Each has its deadline; a failure says what to do about it.
     func connect(until commandDeadline: ContinuousClock.Instant) async throws(RemoteError) {
         let started = ContinuousClock.now
         let deadline = min(commandDeadline, started + endpoint.connectTimeout)
@@ -44,13 +46,16 @@ extension SSHConnection {
         }
         logger.debug(
             "connected",
-            metadata: ["host": "\(endpoint.name)", "place": "\(endpoint.place)", "took": "\(ContinuousClock.now - started)"]
+            metadata: [
+                "host": "\(endpoint.name)", "place": "\(endpoint.place)", "took": "\(ContinuousClock.now - started)",
+            ]
         )
     }
 
     /// The files in which the host's key is looked up.
     nonisolated var knownHostsFiles: [String] {
-        endpoint.knownHostsFiles.isEmpty ? ["~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"] : endpoint.knownHostsFiles
+        endpoint.knownHostsFiles.isEmpty
+            ? ["~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"] : endpoint.knownHostsFiles
     }
 
     nonisolated var recordName: String { KnownHosts.recordName(address: endpoint.address, port: endpoint.port) }
@@ -75,7 +80,8 @@ extension SSHConnection {
                 .unreachable,
                 "no algorithm in common with the server: "
                     + (what.isEmpty ? "\(failure)" : what.joined(separator: "; ")),
-                remedy: "libssh2 \(SessionHandle.libraryVersion) is in use: install libssh2 1.11 or later (encrypt-then-mac, "
+                remedy:
+                    "libssh2 \(SessionHandle.libraryVersion) is in use: install libssh2 1.11 or later (encrypt-then-mac, "
                     + "AES-GCM, chacha20 and RSA with SHA-2), or allow one of its algorithms in the node's sshd_config"
             )
         default:
@@ -111,7 +117,8 @@ extension SSHConnection {
                 isSameType
                     ? "THE HOST KEY HAS CHANGED: the server offers \(offered), \(entry.place) has \(entry.key.fingerprint)"
                     : "the server offers \(offered), but on record at \(entry.place) is a key of type \(entry.key.type)",
-                remedy: "somebody may be in between; if the node was re-installed, compare the fingerprint on its console, "
+                remedy:
+                    "somebody may be in between; if the node was re-installed, compare the fingerprint on its console, "
                     + "then: ssh-keygen -R '\(recordName)' -f \(entry.place.split(separator: ":").dropLast().joined(separator: ":"))"
                     + " && \(scan) >> \(knownHostsFiles[0])"
             )

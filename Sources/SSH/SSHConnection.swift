@@ -45,7 +45,9 @@ actor SSHConnection {
         drop()
     }
 
-    /// Gives the session up. The next operation connects anew.
+    /// Gives the session up.
+    ///
+    /// The next operation connects anew.
     func drop() {
         session = nil
         retired = []
@@ -80,8 +82,10 @@ actor SSHConnection {
         probesSinceInbound = 0
     }
 
-    /// Waits for the session's socket. While a command runs (`watching`), the peer is asked for a sign of life now and
-    /// then, and given up when it gives none.
+    /// Waits for the session's socket.
+    ///
+    /// While a command runs (`watching`), the peer is asked for a sign of life now and then, and given up when it gives
+    /// none.
     func pause(
         for interest: SSHEventLoop.Interest,
         until deadline: ContinuousClock.Instant,
@@ -118,7 +122,9 @@ actor SSHConnection {
         canReadNow: Bool
     ) async throws(SSHFailure) {
         // A call that waits to write does not read; what lies there unread is a sign of life all the same.
-        if !canReadNow, await loop.wait(on: session.descriptor, for: .read, until: now) != .deadlinePassed { noteInbound() }
+        if !canReadNow, await loop.wait(on: session.descriptor, for: .read, until: now) != .deadlinePassed {
+            noteInbound()
+        }
         let silentSince = lastInbound + limits.silence
         if probesSinceInbound > 0, now >= silentSince {
             throw SSHFailure(kind: .silent, message: "silent for \(now - lastInbound) although asked to answer")
@@ -158,7 +164,8 @@ actor SSHConnection {
         throw error(.unreachable, "no channel for a command")
     }
 
-    private func openChannelOnSession(until deadline: ContinuousClock.Instant) async throws(SSHFailure) -> ChannelHandle {
+    private func openChannelOnSession(until deadline: ContinuousClock.Instant) async throws(SSHFailure) -> ChannelHandle
+    {
         try await sweep(until: deadline)
         while let session {
             do throws(SSHFailure) {
@@ -182,7 +189,9 @@ actor SSHConnection {
         }
     }
 
-    /// Frees what the server has closed. Stays only for a packet that is half sent.
+    /// Frees what the server has closed.
+    ///
+    /// Stays only for a packet that is half sent.
     private func sweep(until deadline: ContinuousClock.Instant) async throws(SSHFailure) {
         var open: [ChannelHandle] = []
         for channel in retired {
@@ -202,7 +211,9 @@ actor SSHConnection {
     private func waitForRetired(until deadline: ContinuousClock.Instant) async throws(SSHFailure) {
         while !retired.isEmpty {
             try await sweep(until: deadline)
-            if !retired.isEmpty { try await pause(for: .read, until: deadline, doing: "waiting for a channel to close") }
+            if !retired.isEmpty {
+                try await pause(for: .read, until: deadline, doing: "waiting for a channel to close")
+            }
         }
     }
 }

@@ -19,11 +19,15 @@ package struct SSHEndpoint: Sendable, Equatable {
     package var port: Int
     /// The login user.
     package var user: String
-    /// Private keys in the order in which they are tried. None: the usual ones in `~/.ssh`.
+    /// Private keys in the order in which they are tried.
+    ///
+    /// None: the usual ones in `~/.ssh`.
     package var privateKeyFiles: [String]
     /// Whether the agent at `SSH_AUTH_SOCK` is asked.
     package var useAgent: Bool
-    /// Where host keys are on record. None: `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`.
+    /// Where host keys are on record.
+    ///
+    /// None: `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`.
     package var knownHostsFiles: [String]
     package var hostKeyPolicy: HostKeyPolicy
     /// For name lookup, TCP and the SSH handshake together.

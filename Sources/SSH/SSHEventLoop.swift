@@ -62,7 +62,9 @@ final class SSHEventLoop: SerialExecutor, Sendable {
     /// How much of a channel is read in one go.
     static let scratchSize = 256 * 1024
 
-    /// Starts the thread. It runs as long as the process does.
+    /// Starts the thread.
+    ///
+    /// It runs as long as the process does.
     init(name: String) throws {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { throw SSHFailure.system("pipe", errno) }
@@ -141,7 +143,9 @@ final class SSHEventLoop: SerialExecutor, Sendable {
         }
     }
 
-    /// Lends the loop's read buffer. Not across an `await`: the next session uses it too.
+    /// Lends the loop's read buffer.
+    ///
+    /// Not across an `await`: the next session uses it too.
     func withScratch<R>(_ body: (UnsafeMutableRawBufferPointer) throws -> R) rethrows -> R {
         checkIsolated()
         return try body(scratch)

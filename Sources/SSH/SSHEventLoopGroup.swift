@@ -10,7 +10,9 @@ package final class SSHEventLoopGroup: Sendable {
     private let loops: [SSHEventLoop]
     private let turn = Atomic<UInt>(0)
 
-    /// Starts the given number of loops. They run as long as the process does.
+    /// Starts the given number of loops.
+    ///
+    /// They run as long as the process does.
     package init(loops count: Int) throws(RemoteError) {
         do {
             loops = try (0..<max(1, count)).map { try SSHEventLoop(name: "pawl-ssh-\($0)") }

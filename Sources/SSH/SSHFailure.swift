@@ -2,7 +2,9 @@
 
 import Foundation
 
-/// Why one step of the protocol did not succeed. Becomes a `RemoteError` where it is known what that means for a command.
+/// Why one step of the protocol did not succeed.
+///
+/// Becomes a `RemoteError` where it is known what that means for a command.
 struct SSHFailure: Error, CustomStringConvertible {
     enum Kind: Equatable {
         /// libssh2 said no, with one of its `LIBSSH2_ERROR_` codes.

@@ -4,11 +4,15 @@
 package struct SSHLimits: Sendable {
     /// All authentication attempts together.
     package var authentication: Duration = .seconds(30)
-    /// From asking for a channel to having it. An open channel proves that the connection lives.
+    /// From asking for a channel to having it.
+    ///
+    /// An open channel proves that the connection lives.
     package var channelOpen: Duration = .seconds(10)
     /// One answer of the agent, which may ask a human first.
     package var agent: Duration = .seconds(20)
-    /// Keys of the agent that are tried. sshd allows six tries by default (`MaxAuthTries`).
+    /// Keys of the agent that are tried.
+    ///
+    /// sshd allows six tries by default (`MaxAuthTries`).
     package var agentKeys = 5
     /// Saying goodbye.
     package var close: Duration = .seconds(2)
@@ -19,6 +23,8 @@ package struct SSHLimits: Sendable {
 
     package init() {}
 
-    /// How often a peer is asked for a sign of life while a command runs. libssh2 asks every 2 s at most.
+    /// How often a peer is asked for a sign of life while a command runs.
+    ///
+    /// libssh2 asks every 2 s at most.
     var keepaliveInterval: Duration { max(.seconds(2), silence / 3) }
 }

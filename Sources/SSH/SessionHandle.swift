@@ -64,7 +64,9 @@ final class SessionHandle {
         attempt(libssh2_session_disconnect_ex(session, SSH_DISCONNECT_BY_APPLICATION, "done", ""))
     }
 
-    /// Sets the order of host key types. Names that the library does not know are left out by it.
+    /// Sets the order of host key types.
+    ///
+    /// Names that the library does not know are left out by it.
     func preferHostKeys(_ methods: [String]) {
         _ = libssh2_session_method_pref(session, LIBSSH2_METHOD_HOSTKEY, methods.joined(separator: ","))
     }
@@ -111,8 +113,9 @@ final class SessionHandle {
         }
     }
 
-    /// Asks the peer for a sign of life. Only while the socket takes data: a half-sent packet must be repeated by the
-    /// call that began it.
+    /// Asks the peer for a sign of life.
+    ///
+    /// Only while the socket takes data: a half-sent packet must be repeated by the call that began it.
     func sendKeepalive() -> Attempt<Void> {
         var next: Int32 = 0
         return attempt(libssh2_keepalive_send(session, &next))

@@ -43,7 +43,9 @@ struct TCPConnector {
 
     private func resolve(isolation: isolated (any Actor)? = #isolation) async throws(SSHFailure) -> [Address] {
         // A numeric address needs no lookup and no thread.
-        if let numeric = try? Self.lookUp(address, port, flags: AI_NUMERICHOST | AI_NUMERICSERV).get() { return numeric }
+        if let numeric = try? Self.lookUp(address, port, flags: AI_NUMERICHOST | AI_NUMERICSERV).get() {
+            return numeric
+        }
         let (name, number) = (address, port)
         return try await BlockingPool.shared.run { Self.lookUp(name, number, flags: AI_NUMERICSERV) }.get()
     }
@@ -56,7 +58,10 @@ struct TCPConnector {
         let status = getaddrinfo(name, String(port), &hints, &list)
         guard status == 0 else {
             return .failure(
-                SSHFailure(kind: .local, message: "the name \(name) is not known: \(String(cString: gai_strerror(status)))")
+                SSHFailure(
+                    kind: .local,
+                    message: "the name \(name) is not known: \(String(cString: gai_strerror(status)))"
+                )
             )
         }
         defer { freeaddrinfo(list) }
