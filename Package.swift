@@ -95,7 +95,10 @@ let package = Package(
         tests("LabTests", ["Lab", "Fleet"]),
         tests(
             "PawlCommandsTests",
-            ["PawlCommands", "Reports", "Engine", "Actions", "Rollout", "Journal", "Playbooks", "Fleet", argumentParser]
+            [
+                "PawlCommands", "Reports", "Engine", "Actions", "Rollout", "Journal", "Playbooks", "Fleet",
+                argumentParser,
+            ]
         ),
         tests("ArchitectureTests", []),
         tests("EndToEndTests", ["Lab", "Fleet", subprocess, system]),

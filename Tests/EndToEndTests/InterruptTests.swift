@@ -16,9 +16,12 @@ extension EndToEnd {
                     ("the stop", { $0.starts("service", on: second.name) }),
                     ("the backup", { $0.starts("backup", on: second.name) }),
                     ("the migration", { $0.starts("etcd_migrate", on: second.name) }),
-                    ("the end of the migration", {
-                        $0.event == "step_finished" && $0.action == "etcd_migrate" && $0.host == second.name
-                    }),
+                    (
+                        "the end of the migration",
+                        {
+                            $0.event == "step_finished" && $0.action == "etcd_migrate" && $0.host == second.name
+                        }
+                    ),
                     ("the start", { $0.starts("service", on: second.name) && $0.step?.contains("4") == true }),
                     ("the health check", { $0.starts("etcd_healthy", on: second.name) }),
                 ]

@@ -25,7 +25,9 @@ extension EndToEnd {
                 #expect(planned.exitCode == 0, "\(planned.all)")
                 let output = try await cluster.pawl(cluster.runArguments(ClusterFixture.playbook, ["--plan", plan]))
                 #expect(output.exitCode == 0, "\(output.all)")
-                let isPlain = output.stdout.unicodeScalars.allSatisfy { $0 == "\n" || $0.properties.generalCategory != .control }
+                let isPlain = output.stdout.unicodeScalars.allSatisfy {
+                    $0 == "\n" || $0.properties.generalCategory != .control
+                }
                 #expect(isPlain, "stdout has control characters")
                 try await cluster.expectMigrated()
 
