@@ -70,12 +70,13 @@ extension ClusterFixture {
                 struct Header: Decodable { var revision: Int? }
                 var header: Header
             }
-            var Status: Status
+            var status: Status
+            enum CodingKeys: String, CodingKey { case status = "Status" }
         }
         let output = try await etcdctl(node, "endpoint status -w json")
         try #require(output.exitCode == 0, "\(node.name): \(output.stderr)")
         let entries = try JSONDecoder().decode([Entry].self, from: Data(output.stdout.utf8))
-        return entries.first?.Status.header.revision ?? 0
+        return entries.first?.status.header.revision ?? 0
     }
 
     /// The hash of the v3 store at its revision.
