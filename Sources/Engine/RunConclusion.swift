@@ -123,15 +123,14 @@ package struct RunConclusion: Sendable {
         )
     }
 
-    /// What the gates and the postflight said last.
+    /// What was proven at the end: by the postflight, or by the last gate of a playbook that has none.
     private static func proofs(_ source: Source) async -> [String] {
-        var actions: [String] = []
-        for step in source.result.machine.plan.steps where step.phase == .gate || step.phase == .postflight {
-            if !actions.contains(step.action) { actions.append(step.action) }
-        }
+        let steps = source.result.machine.plan.steps
+        let phase: Phase = steps.contains { $0.phase == .postflight } ? .postflight : .gate
         var lines: [String] = []
-        for action in actions {
-            if let line = (try? await source.facts.fact("proof:\(action)")) ?? nil { lines.append(line) }
+        for step in steps where step.phase == phase {
+            let line = (try? await source.facts.fact("proof:\(step.action)")) ?? nil
+            if let line, !lines.contains(line) { lines.append(line) }
         }
         return lines
     }
