@@ -105,7 +105,7 @@ struct ClusterTests {
             #expect(Set(summary.members.map(\.hash)).count == 1)
             #expect(summary.members.allSatisfy { $0.keys == 40 && ($0.unavailableSeconds ?? 0) > 0 })
             #expect(summary.members.allSatisfy { $0.backupPath?.hasPrefix(live.cluster.directory) == true })
-            #expect(summary.proofs.count == 2, "\(summary.proofs)")
+            #expect(summary.proofs.count == 1, "\(summary.proofs)")
             let proofs = await events.notices.filter { $0.hasPrefix("quorum: 3 voters, 3 healthy") }
             #expect(proofs.count == 3)
             for member in live.cluster.members {
