@@ -70,7 +70,7 @@ package final class ControllerLock: Sendable {
         JournalError(
             .locked,
             "another controller is at work: " + (holder.map(\.description) ?? "it has not said who it is"),
-            remedy: "wait for it, or stop it with 'pawl halt'",
+            remedy: "wait for it, or stop that process with SIGINT; it ends at a safe point",
             holder: holder
         )
     }

@@ -75,8 +75,8 @@ struct PlainViewTests {
                   next
                     pawl resume 20261121-031201-a3f9
                         goes on at Migrate on n1
-                    pawl rollback 20261121-031201-a3f9
-                        puts every member back to v2
+                    pawl status 20261121-031201-a3f9
+                        shows this again
 
                   exit code 3
 

@@ -32,15 +32,15 @@ struct ScreenTests {
                   next
                     pawl resume 20261121-031201-a3f9
                         goes on at Migrate on n1
-                    pawl rollback 20261121-031201-a3f9
-                        puts every member back to v2
+                    pawl status 20261121-031201-a3f9
+                        shows this again
 
                   exit code 3
 
                 """
         )
         let narrow = HaltScreen.render(Sequences.halt, width: 10)
-        #expect(narrow.contains("\n    pawl rollback \(Sequences.run)\n"))
+        #expect(narrow.contains("\n    pawl status \(Sequences.run)\n"))
     }
 
     @Test func `a halt fits on one screen of 80 by 24`() {

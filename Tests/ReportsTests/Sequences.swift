@@ -56,7 +56,7 @@ enum Sequences {
         ],
         nextCommands: [
             .init("pawl resume \(run)", "goes on at Migrate on n1"),
-            .init("pawl rollback \(run)", "puts every member back to v2"),
+            .init("pawl status \(run)", "shows this again"),
         ],
         exitCode: 3
     )
