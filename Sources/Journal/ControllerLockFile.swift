@@ -39,8 +39,10 @@ struct ControllerLockFile {
             throw error
         }
         return ControllerLock(holder: holder) {
-            // Emptied, so that nobody reads of a holder that is none; closing it drops the lock.
+            // Emptied, so that nobody reads of a holder that is none. Unlocked in so many words: a child that is between
+            // its fork and its exec has the descriptor too, and closing ours alone would leave the lock with it.
             _ = ftruncate(descriptor, 0)
+            _ = flock(descriptor, LOCK_UN)
             close(descriptor)
         }
     }
