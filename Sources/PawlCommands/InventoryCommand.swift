@@ -13,11 +13,13 @@ struct InventoryCommand: AsyncParsableCommand {
     @OptionGroup var inventory: InventoryOptions
     @Flag(name: .long, help: "All hosts and groups with their variables, as JSON.") var list = false
     @Flag(name: .long, help: "The groups as a tree.") var graph = false
+    @Flag(name: .long, help: "With --graph: the variables of each host and group below it.") var vars = false
     @Option(name: .long, help: "The variables of one host, as JSON.") var host: String?
 
     mutating func validate() throws {
         let chosen = (list ? 1 : 0) + (graph ? 1 : 0) + (host == nil ? 0 : 1)
         guard chosen == 1 else { throw ValidationError("Say one of --list, --graph, --host NAME.") }
+        guard graph || !vars else { throw ValidationError("--vars goes with --graph.") }
     }
 
     func run() async throws {
@@ -26,7 +28,7 @@ struct InventoryCommand: AsyncParsableCommand {
             for warning in loaded.warnings { ExitReason.say(warning.description) }
             let listing = try InventoryListing(loaded, limit: inventory.limit)
             if list { Terminal.write(listing.list() + "\n") }
-            if graph { Terminal.write(try listing.graph() + "\n") }
+            if graph { Terminal.write(try listing.graph(showingVariables: vars) + "\n") }
             if let host { Terminal.write(try listing.host(host) + "\n") }
         }
     }
