@@ -30,7 +30,9 @@ extension EndToEnd {
                 let order = try await cluster.rollingOrder()
                 try await order[1].replaceProgram(
                     "/usr/bin/etcdctl",
-                    with: Self.insteadOfMigrate("echo 'using default transformer'; echo 'finished transforming keys'; exit 0")
+                    with: Self.insteadOfMigrate(
+                        "echo 'using default transformer'; echo 'finished transforming keys'; exit 0"
+                    )
                 )
                 let halted = try await Self.expectHaltOnSecond(cluster, order)
                 #expect(halted.reason?.contains("keys") == true, "\(halted)")
