@@ -57,7 +57,26 @@ package struct EtcdMigrate: Action {
         )
     }
 
+    /// What is found, once nobody is at work on the data any more.
+    ///
+    /// A step that outlived its controller has a deadline of its own on the node, so it is waited for; deciding from
+    /// data that it still changes, or leaving the member down because of it, would both be wrong.
     private func state(
+        _ migration: Migration,
+        thorough: Bool,
+        _ context: ActionContext
+    ) async throws(ActionFailure) -> MigrationState {
+        let deadline = ContinuousClock.now + context.timeout
+        var state = try await look(migration, thorough: thorough, context)
+        if state.isBusy { context.progress("waiting for a step that outlived its controller and is still at work") }
+        while state.isBusy, ContinuousClock.now < deadline, !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(500))
+            state = try await look(migration, thorough: thorough, context)
+        }
+        return state
+    }
+
+    private func look(
         _ migration: Migration,
         thorough: Bool,
         _ context: ActionContext

@@ -96,9 +96,11 @@ package struct ColdBackup: Sendable, Hashable {
     ///
     /// It answers `path`, `bytes`, `files`, `manifest` and `reused`.
     package static func takeCommand(_ request: Request, timeout: Duration) -> RemoteCommand {
-        RemoteCommand(
+        // The wait for an earlier step leaves time to say that it was in vain.
+        let patience = max(1, timeout.components.seconds - min(10, timeout.components.seconds / 4))
+        return RemoteCommand(
             "back up \(request.source) to \(request.destination)",
-            script: head(request) + takeScript,
+            script: head(request) + NodeReport.assignments(["PATIENCE": String(patience)]) + takeScript,
             effect: .mutating,
             timeout: timeout
         )

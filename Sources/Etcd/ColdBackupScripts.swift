@@ -118,7 +118,8 @@ extension ColdBackup {
           cmp -s "$work/then" "$work/now"
         }
         exec 9<"$src"
-        flock -n 9 || fail "another step of pawl is at work on $src" "wait for it to end"
+        # A backup that outlived its controller goes on to its end, and is then found to be there.
+        flock -w "$PATIENCE" 9 || fail "another step of pawl is at work on $src" "wait for it to end"
         refuse_in_use "$src"
         if [ -n "$wal" ]; then refuse_in_use "$wal"; fi
         n=1; final=$to/$NAME

@@ -15,6 +15,10 @@ extension RolloutMachine {
             // An intent alone says nothing yet: the node is asked.
             if entry.kind != .intent, isChange(id), steps[id]?.phase == .steps { hasEverChangedANode = true }
             switch entry.kind {
+            case .undoIntent, .undoOutcome(.failed), .undoOutcome(.inDoubt): halfUndone.insert(id)
+            default: halfUndone.remove(id)
+            }
+            switch entry.kind {
             case .intent: states[id] = .inDoubt(unseenEnd(of: id))
             case .outcome(.succeeded): states[id] = .done
             case .outcome(.failed(let failure)): states[id] = .failed(failure)
@@ -168,17 +172,22 @@ extension RolloutMachine {
         }
         mode = wantsToStop ? .stopping : .forward
         var doubtful: [PlannedStep] = []
+        var halfRestored: Set<String> = []
         for id in plan.steps.map(\.id) where observedBefore[id] != .done {
             guard let finding = findings[id], let step = steps[id] else { continue }
             directives += resolve(step, finding)
             if mode == .finished { return directives }
-            if case .inDoubt = finding, step.effect == .once { doubtful.append(step) }
+            guard case .inDoubt = finding else { continue }
+            if step.phase == .steps, let host = step.host, halfUndone.contains(id) { halfRestored.insert(host) }
+            if step.effect == .once { doubtful.append(step) }
         }
-        if !driftedHosts.isEmpty || !doubtful.isEmpty {
+        // A unit that drifted is taken back whole and begun anew. So is one whose taking back got stuck: to do its
+        // step again from there would build on a state that no step leaves.
+        let whole = driftedHosts.union(halfRestored)
+        if !whole.isEmpty || !doubtful.isEmpty {
             mode = .undoing(.goOn)
-            directives += takeBack(doubtful)
-            // A unit that drifted is taken back whole and begun anew.
-            return directives + beginUndo(of: plan.hosts.filter(driftedHosts.contains), then: .goOn)
+            directives += takeBack(doubtful.filter { $0.phase != .steps || !whole.contains($0.host ?? "") })
+            return directives + beginUndo(of: plan.hosts.filter(whole.contains), then: .goOn)
         }
         lookAgain()
         return isAnyStepInFlight ? directives : directives + advance()
@@ -188,7 +197,7 @@ extension RolloutMachine {
     private mutating func takeBack(_ doubtful: [PlannedStep]) -> [Directive] {
         var directives: [Directive] = []
         // The earliest of a host comes last, and takes the others with it.
-        for step in doubtful.reversed() where step.phase != .steps || !driftedHosts.contains(step.host ?? "") {
+        for step in doubtful.reversed() {
             if let host = step.host, let unit = units[host], let index = unit.firstIndex(of: step.id) {
                 directives += queueUndo(of: Array(unit[index...]), on: host)
             } else {

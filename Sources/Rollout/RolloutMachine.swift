@@ -49,6 +49,8 @@ package struct RolloutMachine: Sendable {
     var observedBefore: [StepID: StepState] = [:]
     /// Hosts that a resumed run found otherwise than it had left them.
     var driftedHosts: Set<String> = []
+    /// Steps whose undo was begun and did not end well, as a journal shows.
+    var halfUndone: Set<StepID> = []
     /// A resumed run has not yet decided what to go on with.
     var isSettling = false
     /// A signal came while the run could not stop at once.

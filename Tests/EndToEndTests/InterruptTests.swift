@@ -37,5 +37,90 @@ extension EndToEnd {
                 try await cluster.expectResumed()
             }
         }
+
+        @Test func `a controller that is killed in the middle of a migration is resumed to the same end`() async throws
+        {
+            try await ClusterFixture.with { cluster in
+                try await cluster.seed(LabSeed(keys: 300))
+                let second = try await cluster.rollingOrder()[1]
+                try await Self.slowDownMigration(on: second, seconds: 2)
+                let killed = try await cluster.follow(
+                    cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json)
+                ) {
+                    try await Self.waitForMigration(on: second, $0)
+                    $0.send(SIGKILL)
+                }
+                #expect(killed.exitCode == 128 + Int(SIGKILL), "\(killed.all)")
+                let status = try await cluster.pawl(["status", "--state", cluster.stateDirectory])
+                #expect(status.stdout.contains("in doubt"), "\(status.all)")
+                #expect(status.stdout.contains("pawl resume"), "\(status.all)")
+                // The tool is still at work on the node: going on at once has to cope with that.
+                try await cluster.expectResumed()
+            }
+        }
+
+        @Test func `an interrupt brings the member to its end and the run is resumed`() async throws {
+            try await ClusterFixture.with { cluster in
+                try await cluster.seed(LabSeed(keys: 300))
+                let order = try await cluster.rollingOrder()
+                let others = try await cluster.traces(of: [order[1], order[2]])
+                let arguments = cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json)
+                let interrupted = try await cluster.follow(arguments) { pawl in
+                    try await pawl.wait(for: "the migration") { $0.starts("etcd_migrate", on: order[0].name) }
+                    pawl.send(SIGINT)
+                }
+                #expect(interrupted.exitCode == 130, "\(interrupted.all)")
+                #expect(try interrupted.report().exitCode == 130)
+                #expect(try interrupted.report().verdict == "interrupted")
+                #expect(interrupted.stderr.contains("safe point"), "\(interrupted.stderr)")
+                #expect(try await cluster.isHealthy(order[0]))
+                #expect(try await cluster.revision(of: order[0]) > 1, "brought to its end, which is migrated")
+                try await cluster.expectUntouched([order[1], order[2]], since: others)
+                try await cluster.expectResumed()
+            }
+        }
+
+        @Test func `a second interrupt ends the controller at once and the run is resumed`() async throws {
+            try await ClusterFixture.with { cluster in
+                try await cluster.seed(LabSeed(keys: 300))
+                let second = try await cluster.rollingOrder()[1]
+                try await Self.slowDownMigration(on: second, seconds: 8)
+                let ended = EndTime()
+                let abandoned = try await cluster.follow(
+                    cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json)
+                ) {
+                    try await Self.waitForMigration(on: second, $0)
+                    $0.send(SIGINT)
+                    try await $0.wait(forMessage: "safe point")
+                    $0.send(SIGINT)
+                    await ended.start()
+                }
+                let waited = await ended.elapsed
+                #expect(abandoned.exitCode == 130, "\(abandoned.all)")
+                #expect(waited < .seconds(5), "\(waited)")
+                try await cluster.expectResumed()
+            }
+        }
+
+        /// Makes the tool wait before it begins, and say on the node that it was called.
+        private static func slowDownMigration(on node: LabNode, seconds: Int) async throws {
+            try await node.replaceProgram(
+                "/usr/bin/etcdctl",
+                with: HaltTests.insteadOfMigrate("touch /tmp/migrating; sleep \(seconds)")
+            )
+        }
+
+        private static func waitForMigration(on node: LabNode, _ pawl: RunningPawl) async throws {
+            try await pawl.wait(for: "the migration") { $0.starts("etcd_migrate", on: node.name) }
+            try await node.check(
+                "n=0; until [ -e /tmp/migrating ]; do sleep 0.05; n=$((n + 1)); [ $n -lt 400 ] || exit 1; done"
+            )
+        }
+
+        private actor EndTime {
+            private var began = ContinuousClock.now
+            func start() { began = .now }
+            var elapsed: Duration { .now - began }
+        }
     }
 }
