@@ -126,6 +126,12 @@ actor SSHConnection {
         {
             noteInbound()
         }
+        // An answer that came at once was read by libssh2 in the same stretch, before any wait could see it; the kernel
+        // knows. Its clock is coarse: what it calls newer by less than that is the same packet.
+        if let heard = session.sinceInbound.map({ now - $0 }), heard > lastInbound + .milliseconds(100) {
+            lastInbound = heard
+            probesSinceInbound = 0
+        }
         let silentSince = lastInbound + limits.silence
         if probesSinceInbound > 0, now >= silentSince {
             throw SSHFailure(kind: .silent, message: "silent for \(now - lastInbound) although asked to answer")
