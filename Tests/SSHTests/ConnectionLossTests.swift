@@ -163,11 +163,11 @@ struct ConnectionLossTests {
         }
     }
 
+    /// A slot is free when the server has reaped the shell, so that now and then a new connection is made instead.
     @Test func `one session at a time is enough`() async throws {
         try await SSHServerFixture.with(["MaxSessions 1"]) { server in
             let host = try server.host()
             for number in 0..<10 { #expect(try await Script.output(host, "echo \(number)") == "\(number)\n") }
-            #expect(server.log.components(separatedBy: "Accepted publickey").count == 2)
         }
     }
 
