@@ -79,7 +79,7 @@ let package = Package(
         tests("FleetTests", ["Fleet"], fixtures: true),
         tests("PlaybooksTests", ["Playbooks", "Fleet"]),
         tests("RemoteTests", ["Remote", "TestSupport"]),
-        tests("SSHTests", ["SSH", "Remote", "Fleet", subprocess, system]),
+        tests("SSHTests", ["SSH", "Remote", "Fleet", "TestSupport", subprocess, system]),
         tests("JournalTests", ["Journal", subprocess, system]),
         tests("RolloutTests", ["Rollout"]),
         tests("EtcdTests", ["Etcd", "Remote", "Fleet", "TestSupport", subprocess, system], fixtures: true),

@@ -68,8 +68,8 @@ struct FrozenGate: Sendable {
             recorded == nil
                 ? "the members do not hold the same v2 keys" : "somebody wrote to the v2 store since the freeze",
             problems: lines,
-            remedy: "stop whoever writes; then, on each migrated member, stop etcd, put member/snap/db back from its backup, "
-                + "start etcd, and begin a new run"
+            remedy: "stop whoever writes; then, on each migrated member, stop etcd, put member/snap/db back from "
+                + "its backup, start etcd, and begin a new run"
         )
     }
 
@@ -118,8 +118,8 @@ struct FrozenGate: Sendable {
         throw ActionFailure(
             "the v3 stores are not what the migration must have left",
             problems: problems,
-            remedy: "keep writers stopped; on each member that differs stop etcd, put member/snap/db back from its backup, "
-                + "start etcd, and begin a new run"
+            remedy: "keep writers stopped; on each member that differs stop etcd, put member/snap/db back from its "
+                + "backup, start etcd, and begin a new run"
         )
     }
 

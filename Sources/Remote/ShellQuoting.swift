@@ -7,8 +7,13 @@ package enum ShellQuoting {
     /// Plain words stay as they are, for readability.
     package static func quote(_ word: String) -> String {
         let isPlain = !word.isEmpty && word.utf8.allSatisfy { isPlainByte($0) }
-        return isPlain
-            ? word : "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+        if isPlain { return word }
+        // By bytes: as a `Character`, a quote with a combining mark behind it is no quote, yet to the shell it is one.
+        var quoted = Array("'".utf8)
+        for byte in word.utf8 {
+            if byte == UInt8(ascii: "'") { quoted += Array("'\\''".utf8) } else { quoted.append(byte) }
+        }
+        return String(decoding: quoted + Array("'".utf8), as: UTF8.self)
     }
 
     /// The words of one command line, each quoted, with spaces between them.

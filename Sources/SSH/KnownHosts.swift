@@ -37,7 +37,11 @@ struct KnownHosts {
     /// Reads the files that exist; one that does not is no error.
     init(files: [String]) {
         for file in files {
-            guard let data = FileManager.default.contents(atPath: Self.expand(file)) else { continue }
+            let path = Self.expand(file)
+            guard let data = FileManager.default.contents(atPath: path) else {
+                if access(path, F_OK) == 0 { warnings.append("\(file): cannot be read") }
+                continue
+            }
             add(String(decoding: data, as: UTF8.self), from: file)
         }
     }
@@ -45,8 +49,11 @@ struct KnownHosts {
     init(text: String, name: String) { add(text, from: name) }
 
     private mutating func add(_ text: String, from file: String) {
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            var words = line.split(whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\r" || $0 == "\r\n" })
+        // By bytes: `\r\n` is one `Character`, which a split at `\n` does not find.
+        for (index, bytes) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .enumerated()
+        {
+            var words = Substring(bytes).split(whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\r" })
             guard let first = words.first, !first.hasPrefix("#") else { continue }
             let place = "\(file):\(index + 1)"
             var marker: Marker?

@@ -8,16 +8,24 @@ enum KnownHostsRecorder {
     /// Sessions of this process write one after the other.
     private static let turn = Mutex(())
 
-    /// Appends one line.
+    /// Appends one line, unless the key is on record by now.
     ///
-    /// A single `write` to a file opened for appending is atomic on a local file system, so that neither another
-    /// process nor a crash leaves half a line between two others.
-    static func record(_ key: HostKey, of name: String, in file: String) throws(SSHFailure) {
+    /// Several sessions may meet the same new host at once. The record is read again in turn, so that the one that
+    /// comes second compares with what the first wrote, and two different keys are never both taken for new. A single
+    /// `write` to a file opened for appending is atomic on a local file system, so that neither another process nor a
+    /// crash leaves half a line between two others.
+    ///
+    /// - Returns: what was on record for the host at that time.
+    static func record(_ key: HostKey, of name: String, in file: String) throws(SSHFailure) -> KnownHosts.Verdict {
         let path = KnownHosts.expand(file)
-        let result: Result<Void, SSHFailure> = turn.withLock { _ in
-            Result { () throws(SSHFailure) in try append("\(name) \(key.type) \(key.base64)\n", to: path) }
+        let result: Result<KnownHosts.Verdict, SSHFailure> = turn.withLock { _ in
+            Result { () throws(SSHFailure) in
+                let verdict = KnownHosts(files: [file]).verdict(on: key, of: name)
+                if verdict == .unknown { try append("\(name) \(key.type) \(key.base64)\n", to: path) }
+                return verdict
+            }
         }
-        try result.get()
+        return try result.get()
     }
 
     private static func append(_ line: String, to path: String) throws(SSHFailure) {

@@ -45,13 +45,6 @@ struct MarkParser {
         }
     }
 
-    /// Gives out what was held back, at the end of a stream that ends without a mark.
-    mutating func finish(emit: (UnsafeRawBufferPointer) -> Void) {
-        let rest = pending
-        pending = []
-        rest.withUnsafeBytes { give($0[...], emit) }
-    }
-
     private mutating func scan(_ bytes: UnsafeRawBufferPointer, _ emit: (UnsafeRawBufferPointer) -> Void) {
         var start = 0
         var position = 0

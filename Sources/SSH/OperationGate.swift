@@ -29,7 +29,10 @@ final class OperationGate: Sendable {
         // A cancellation that comes together with the turn is left to what is done with the turn.
         defer { state.withLock { _ = $0.cancelledEarly.remove(id) } }
         return await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
+            // A closure is isolated to a parameter only if it captures it (SE-0420); without it, each turn would cost
+            // a way over the cooperative pool and back.
+            _ = isolation
+            return await withCheckedContinuation(isolation: isolation) { continuation in
                 let answer: Bool? = state.withLock { state in
                     if state.cancelledEarly.remove(id) != nil { return false }
                     if !state.isTaken {

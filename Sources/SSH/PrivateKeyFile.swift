@@ -52,7 +52,7 @@ struct PrivateKeyFile {
 
     /// OpenSSH's `PROTOCOL.key`: magic, cipher, key derivation, its options, number of keys, public keys in the clear.
     private mutating func readOpenSSH(_ text: String) {
-        let body = text.split(separator: "\n").filter { !$0.hasPrefix("-----") }.joined()
+        let body = text.split(whereSeparator: \.isNewline).filter { !$0.hasPrefix("-----") }.joined()
         let magic = Array("openssh-key-v1\0".utf8)
         guard let data = Data(base64Encoded: body, options: .ignoreUnknownCharacters), data.starts(with: magic) else {
             state = .notAKey

@@ -93,7 +93,7 @@ final class SSHAgentClient {
         var sent = 0
         while sent < framed.bytes.count {
             let count = framed.bytes[sent...].withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, sendFlags) }
-            if count > 0 { sent += count } else { try await blocked(.write, count) }
+            if count > 0 { sent += count } else { try await blocked(.write, count, errno) }
         }
         var header = SSHWireReader(try await receive(4))
         guard let length = header.uint32(), length > 0, length <= 1 << 20 else { throw Self.refused("answer") }
@@ -110,7 +110,7 @@ final class SSHAgentClient {
             let got = bytes.withUnsafeMutableBytes {
                 recv(descriptor, $0.baseAddress?.advanced(by: have), count - have, 0)
             }
-            if got > 0 { have += got } else { try await blocked(.read, got) }
+            if got > 0 { have += got } else { try await blocked(.read, got, errno) }
         }
         return bytes
     }
@@ -118,10 +118,11 @@ final class SSHAgentClient {
     private func blocked(
         _ interest: SSHEventLoop.Interest,
         _ result: Int,
+        _ code: Int32,
         isolation: isolated (any Actor)? = #isolation
     ) async throws(SSHFailure) {
         if result == 0 { throw SSHFailure(kind: .local, message: "the agent hung up") }
-        guard errno == EAGAIN || errno == EINTR else { throw .system("the agent", errno) }
+        guard code == EAGAIN || code == EINTR else { throw .system("the agent", code) }
         switch await loop.wait(on: descriptor, for: interest, until: deadline) {
         case .ready: return
         case .deadlinePassed: throw SSHFailure(kind: .deadlinePassed, message: "the agent did not answer in time")

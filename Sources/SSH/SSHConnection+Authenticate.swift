@@ -117,7 +117,8 @@ extension SSHConnection {
         until deadline: ContinuousClock.Instant,
         _ tried: inout [String]
     ) async throws(SSHFailure) -> Bool {
-        guard let path = ProcessInfo.processInfo.environment["SSH_AUTH_SOCK"], !path.isEmpty else {
+        let path = endpoint.agentSocket ?? ProcessInfo.processInfo.environment["SSH_AUTH_SOCK"] ?? ""
+        guard !path.isEmpty else {
             tried.append("no agent (SSH_AUTH_SOCK is not set)")
             return false
         }

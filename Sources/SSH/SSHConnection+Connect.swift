@@ -74,7 +74,7 @@ extension SSHConnection {
             .library(LIBSSH2_ERROR_METHOD_NONE):
             let known = session.map(AlgorithmProposal.init(knownTo:)) ?? AlgorithmProposal()
             let probe = AlgorithmProbe(address: endpoint.address, port: endpoint.port, loop: loop)
-            let offered = await probe.proposal(until: .now + .seconds(5))
+            let offered = await probe.proposal(until: min(deadline, .now + .seconds(5)))
             let what = offered.map { known.differences(from: $0) } ?? []
             return error(
                 .unreachable,
@@ -101,8 +101,8 @@ extension SSHConnection {
         let key = HostKey(blob: blob)
         let offered = "\(key.type) \(key.fingerprint)"
         let scan = "ssh-keyscan -p \(endpoint.port) -t \(Self.keyscanType(key.type)) \(endpoint.address)"
-        switch (record.verdict(on: key, of: recordName), endpoint.hostKeyPolicy) {
-        case (.known, _), (.unknown, .off), (.changed, .off):
+        switch (try verdict(on: key, record), endpoint.hostKeyPolicy) {
+        case (.known, _), (.unknown, .off), (.changed, .off), (.unknown, .acceptNew):
             return
         case (.revoked(let entry), _):
             throw error(
@@ -122,13 +122,6 @@ extension SSHConnection {
                     + "then: ssh-keygen -R '\(recordName)' -f \(entry.place.split(separator: ":").dropLast().joined(separator: ":"))"
                     + " && \(scan) >> \(knownHostsFiles[0])"
             )
-        case (.unknown, .acceptNew):
-            do throws(SSHFailure) {
-                try KnownHostsRecorder.record(key, of: recordName, in: knownHostsFiles[0])
-            } catch let failure {
-                throw error(.hostKey, "the new host key \(offered) could not be written down: \(failure)")
-            }
-            logger.debug("new host key written down", metadata: ["host": "\(endpoint.name)", "key": "\(offered)"])
         case (.unknown, .strict):
             let authority = record.entries(for: recordName).first { $0.marker == .certAuthority }
             let word = authority.map {
@@ -139,6 +132,25 @@ extension SSHConnection {
                 "the host key is not on record: the server offers \(offered), looked up '\(recordName)' in "
                     + knownHostsFiles.joined(separator: ", ") + (word ?? ""),
                 remedy: "compare the fingerprint on the node's console, then: \(scan) >> \(knownHostsFiles[0])"
+            )
+        }
+    }
+
+    /// What the record says, after a new key was written down where the policy accepts those.
+    private func verdict(on key: HostKey, _ record: KnownHosts) throws(RemoteError) -> KnownHosts.Verdict {
+        let verdict = record.verdict(on: key, of: recordName)
+        guard verdict == .unknown, endpoint.hostKeyPolicy == .acceptNew else { return verdict }
+        do throws(SSHFailure) {
+            let now = try KnownHostsRecorder.record(key, of: recordName, in: knownHostsFiles[0])
+            logger.debug(
+                "new host key",
+                metadata: ["host": "\(endpoint.name)", "key": "\(key.type) \(key.fingerprint)", "was": "\(now)"]
+            )
+            return now
+        } catch let failure {
+            throw error(
+                .hostKey,
+                "the new host key \(key.type) \(key.fingerprint) could not be written down: \(failure)"
             )
         }
     }

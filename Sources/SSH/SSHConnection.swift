@@ -103,7 +103,7 @@ actor SSHConnection {
         case .deadlinePassed:
             let now = ContinuousClock.now
             if now >= deadline { throw late(doing) }
-            try await probe(session, now, canReadNow: interest.contains(.read))
+            try await probe(session, now, waitingFor: interest)
         }
     }
 
@@ -119,18 +119,28 @@ actor SSHConnection {
     private func probe(
         _ session: SessionHandle,
         _ now: ContinuousClock.Instant,
-        canReadNow: Bool
+        waitingFor interest: SSHEventLoop.Interest
     ) async throws(SSHFailure) {
         // A call that waits to write does not read; what lies there unread is a sign of life all the same.
-        if !canReadNow, await loop.wait(on: session.descriptor, for: .read, until: now) != .deadlinePassed {
+        if !interest.contains(.read), await loop.wait(on: session.descriptor, for: .read, until: now) != .deadlinePassed
+        {
             noteInbound()
+        }
+        // An answer that came at once was read by libssh2 in the same stretch, before any wait could see it; the kernel
+        // knows. Its clock is coarse: what it calls newer by less than that is the same packet.
+        if let heard = session.sinceInbound.map({ now - $0 }), heard > lastInbound + .milliseconds(100) {
+            lastInbound = heard
+            probesSinceInbound = 0
         }
         let silentSince = lastInbound + limits.silence
         if probesSinceInbound > 0, now >= silentSince {
             throw SSHFailure(kind: .silent, message: "silent for \(now - lastInbound) although asked to answer")
         }
-        // Asked only while the socket takes data: half a packet would have to be finished by the same call.
-        if await loop.wait(on: session.descriptor, for: .write, until: now) != .deadlinePassed {
+        // Not between the halves of a packet, which only the call that began it may finish; a peer that does not take
+        // the second half for so long is as silent as one that does not answer.
+        if !interest.contains(.write),
+            await loop.wait(on: session.descriptor, for: .write, until: now) != .deadlinePassed
+        {
             if case .failed(let failure) = session.sendKeepalive() { throw failure }
         }
         probesSinceInbound += 1

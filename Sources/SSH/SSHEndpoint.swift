@@ -23,8 +23,12 @@ package struct SSHEndpoint: Sendable, Equatable {
     ///
     /// None: the usual ones in `~/.ssh`.
     package var privateKeyFiles: [String]
-    /// Whether the agent at `SSH_AUTH_SOCK` is asked.
+    /// Whether the agent is asked.
     package var useAgent: Bool
+    /// The agent's socket.
+    ///
+    /// None: the one at `SSH_AUTH_SOCK`.
+    package var agentSocket: String?
     /// Where host keys are on record.
     ///
     /// None: `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`.
@@ -42,6 +46,7 @@ package struct SSHEndpoint: Sendable, Equatable {
         user: String,
         privateKeyFiles: [String] = [],
         useAgent: Bool = true,
+        agentSocket: String? = nil,
         knownHostsFiles: [String] = [],
         hostKeyPolicy: HostKeyPolicy = .strict,
         connectTimeout: Duration = .seconds(10),
@@ -53,6 +58,7 @@ package struct SSHEndpoint: Sendable, Equatable {
         self.user = user
         self.privateKeyFiles = privateKeyFiles
         self.useAgent = useAgent
+        self.agentSocket = agentSocket
         self.knownHostsFiles = knownHostsFiles
         self.hostKeyPolicy = hostKeyPolicy
         self.connectTimeout = connectTimeout

@@ -121,6 +121,18 @@ final class SessionHandle {
         return attempt(libssh2_keepalive_send(session, &next))
     }
 
+    /// How long ago the kernel got the last data from the peer (tcp(7), `TCP_INFO`); nil where it does not tell.
+    var sinceInbound: Duration? {
+        #if os(Linux)
+        var info = tcp_info()
+        var size = socklen_t(MemoryLayout<tcp_info>.size)
+        guard getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 else { return nil }
+        return .milliseconds(Int(info.tcpi_last_data_recv))
+        #else
+        return nil
+        #endif
+    }
+
     func openChannel() -> Attempt<ChannelHandle> {
         let kind = "session"
         guard

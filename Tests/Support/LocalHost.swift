@@ -20,28 +20,64 @@ package struct LocalHost: RemoteHost {
     }
 
     package func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
-        let started = ContinuousClock.now
         do {
-            let result = try await Subprocess.run(
-                .path("/bin/sh"),
-                arguments: ["-c", prelude + command.script],
-                input: .array(command.standardInput),
-                output: .bytes(limit: 1 << 28),
-                error: .bytes(limit: 1 << 28)
-            )
-            guard case .exited(let code) = result.terminationStatus else {
-                throw RemoteError(.inDoubt, host: name, "\(command.label): the shell was killed")
+            // Whichever comes first; cancelling the command kills its shell.
+            return try await withThrowingTaskGroup(of: CommandResult.self) { group in
+                group.addTask { try await runWithoutDeadline(command) }
+                group.addTask {
+                    try await Task.sleep(for: command.timeout)
+                    throw RemoteError(.inDoubt, host: name, "\(command.label): not done after \(command.timeout)")
+                }
+                defer { group.cancelAll() }
+                guard let result = try await group.next() else { throw CancellationError() }
+                return result
             }
-            return CommandResult(
-                exitCode: Int(code),
-                standardOutput: Array(result.standardOutput),
-                standardError: Array(result.standardError),
-                duration: ContinuousClock.now - started
-            )
         } catch let error as RemoteError {
             throw error
         } catch {
             throw RemoteError(.inDoubt, host: name, "\(command.label): \(error)")
+        }
+    }
+
+    private func runWithoutDeadline(_ command: RemoteCommand) async throws -> CommandResult {
+        let started = ContinuousClock.now
+        let result = try await Subprocess.run(
+            .path("/bin/sh"),
+            arguments: ["-c", prelude + command.script],
+            input: .fileDescriptor(try Self.file(of: command.standardInput), closeAfterSpawningProcess: true),
+            output: .bytes(limit: 1 << 28),
+            error: .bytes(limit: 1 << 28)
+        )
+        guard case .exited(let code) = result.terminationStatus else {
+            throw RemoteError(.inDoubt, host: name, "\(command.label): the shell was killed")
+        }
+        return CommandResult(
+            exitCode: Int(code),
+            standardOutput: Array(result.standardOutput),
+            standardError: Array(result.standardError),
+            duration: ContinuousClock.now - started
+        )
+    }
+
+    /// An open file without a name that holds the bytes.
+    ///
+    /// Not a pipe: a command that ends without reading all of its input would end this process by SIGPIPE.
+    private static func file(of bytes: [UInt8]) throws -> FileDescriptor {
+        let path = FileManager.default.temporaryDirectory.path + "/pawl-input-\(UUID().uuidString)"
+        let file = try FileDescriptor.open(
+            FilePath(path),
+            .readWrite,
+            options: [.create, .exclusiveCreate, .closeOnExec],
+            permissions: .ownerReadWrite
+        )
+        do {
+            unlink(path)
+            try file.writeAll(bytes)
+            try file.seek(offset: 0, from: .start)
+            return file
+        } catch {
+            try file.close()
+            throw error
         }
     }
 

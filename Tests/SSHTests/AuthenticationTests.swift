@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Remote
+import SSH
+import Testing
+
+@Suite("Getting in", .serialized, needsServer, .timeLimit(.minutes(1)))
+struct AuthenticationTests {
+    @Test(arguments: ["user_ed25519", "user_ecdsa"])
+    func `a key file lets in`(_ key: String) async throws {
+        try await SSHServerFixture.with { server in
+            let host = try server.host { $0.privateKeyFiles = [server.path(key)] }
+            #expect(try await Script.output(host, "id -un") == NSUserName() + "\n")
+        }
+    }
+
+    @Test func `keys are tried in order until one is taken`() async throws {
+        try await SSHServerFixture.with { server in
+            let host = try server.host {
+                $0.privateKeyFiles = ["none", "stranger", "user_ecdsa"].map(server.path)
+            }
+            #expect(try await Script.output(host, "echo in") == "in\n")
+        }
+    }
+
+    @Test func `a stranger's key is refused, and the message says what was tried`() async throws {
+        try await SSHServerFixture.with { server in
+            let host = try server.host { $0.privateKeyFiles = [server.path("stranger")] }
+            let error = await Script.failure(host, "echo ran >\(server.path("ran"))")
+            #expect(error?.code == .authentication)
+            #expect(error?.message.contains(server.path("stranger")) == true)
+            #expect(error?.message.contains("publickey") == true)
+            #expect(server.read("ran").isEmpty)
+        }
+    }
+
+    @Test func `a key with a passphrase is named as one`() async throws {
+        try await SSHServerFixture.with { server in
+            try await SSHServerFixture.sh("ssh-keygen -q -p -P '' -N secret -f \(server.path("user_ecdsa"))")
+            let host = try server.host { $0.privateKeyFiles = [server.path("user_ecdsa")] }
+            let error = await Script.failure(host)
+            #expect(error?.code == .authentication)
+            #expect(error?.message.contains("passphrase") == true)
+        }
+    }
+
+    @Test(arguments: ["user_ed25519", "user_ecdsa"])
+    func `the agent lets in`(_ key: String) async throws {
+        try await SSHServerFixture.with { server in
+            try await withAgent(server, keys: ["stranger", key]) { socket in
+                let host = try server.host {
+                    $0.privateKeyFiles = []
+                    $0.useAgent = true
+                    $0.agentSocket = socket
+                }
+                #expect(try await Script.output(host, "echo in") == "in\n")
+            }
+        }
+    }
+
+    @Test func `an agent that is not there or has only other keys is told apart`() async throws {
+        try await SSHServerFixture.with { server in
+            func error(_ socket: String) async throws -> RemoteError? {
+                await Script.failure(
+                    try server.host {
+                        $0.privateKeyFiles = [server.path("stranger")]
+                        $0.useAgent = true
+                        $0.agentSocket = socket
+                    }
+                )
+            }
+            let gone = try await error(server.path("no-agent"))
+            #expect(gone?.code == .authentication)
+            #expect(gone?.message.contains("no-agent") == true)
+            try await withAgent(server, keys: ["stranger"]) { socket in
+                let refused = try await error(socket)
+                #expect(refused?.code == .authentication)
+                #expect(refused?.message.contains("agent's key") == true)
+            }
+        }
+    }
+
+    private func withAgent(
+        _ server: SSHServerFixture,
+        keys: [String],
+        _ body: (String) async throws -> Void
+    ) async throws {
+        let socket = server.path("agent")
+        let keyFiles = keys.map(server.path).joined(separator: " ")
+        let said = try await SSHServerFixture.sh(
+            """
+            eval "$(ssh-agent -s -a \(socket))" >/dev/null && ssh-add -q \(keyFiles) 2>/dev/null
+            echo $SSH_AGENT_PID
+            """
+        )
+        guard let agent = Int32(said.trimmingCharacters(in: .whitespacesAndNewlines)) else {
+            throw SSHServerFixture.Failure(description: "no agent: \(said)")
+        }
+        defer { kill(agent, SIGKILL) }
+        try await body(socket)
+    }
+
+    // MARK: - sudo
+
+    @Test(
+        .enabled(if: SSHServerFixture.isRoot, "making a user on this machine takes root"),
+        .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/sudo"), "sudo is not installed")
+    )
+    func `where sudo says no, the script does not run`() async throws {
+        let user = "pawl\(Int.random(in: 10_000...99_999))"
+        try await SSHServerFixture.sh("useradd -M -d / -s /bin/sh -p '*' \(user)")
+        let result: Result<Void, any Error>
+        do {
+            try await SSHServerFixture.with { server in
+                let host = try server.host { $0.user = user }
+                #expect(try await Script.output(host, "id -un") == user + "\n")
+                let error = await Script.failure(
+                    host.elevated(as: "root"),
+                    "echo ran >\(server.path("ran"))"
+                )
+                #expect(error?.code == .become)
+                #expect(error?.isNotBegun == true)
+                #expect(error?.remedy?.contains("NOPASSWD") == true)
+                #expect(server.read("ran").isEmpty)
+                #expect(try await Script.output(host, "id -un") == user + "\n")
+            }
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        try await SSHServerFixture.sh("userdel \(user)")
+        try result.get()
+    }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Remote
+import Testing
+
+@testable import SSH
+
+@Suite("Host keys", .serialized, needsServer, .timeLimit(.minutes(1)))
+struct HostKeyTests {
+    /// A key that is nobody's, as it stands in `known_hosts`.
+    private func otherKey(_ server: SSHServerFixture) -> String {
+        server.read("stranger.pub").split(separator: " ").prefix(2).joined(separator: " ")
+    }
+
+    @Test(arguments: SSHEndpoint.HostKeyPolicy.refusing)
+    func `a changed host key is refused`(_ policy: SSHEndpoint.HostKeyPolicy) async throws {
+        try await SSHServerFixture.with { server in
+            try server.write("known_hosts", "\(server.recordName) \(otherKey(server))\n")
+            let host = try server.host { $0.hostKeyPolicy = policy }
+            let error = await Script.failure(host, "echo ran >\(server.path("ran"))")
+            #expect(error?.code == .hostKey)
+            #expect(error?.message.contains("HAS CHANGED") == true)
+            #expect(error?.remedy?.contains("ssh-keygen -R '\(server.recordName)'") == true)
+            #expect(server.read("ran").isEmpty)
+            #expect(!server.log.contains("Accepted publickey"))
+        }
+    }
+
+    @Test func `an unknown host is refused, and nothing is written down`() async throws {
+        try await SSHServerFixture.with { server in
+            try server.write("known_hosts", "other.example \(otherKey(server))\n")
+            let error = await Script.failure(try server.host())
+            #expect(error?.code == .hostKey)
+            #expect(error?.message.contains("not on record") == true)
+            #expect(server.read("known_hosts").split(separator: "\n").count == 1)
+            #expect(!server.log.contains("Accepted publickey"))
+        }
+    }
+
+    @Test func `a host on record without its port is not taken for the one with a port`() async throws {
+        try await SSHServerFixture.with { server in
+            try server.write("known_hosts", "\(server.address) \(server.hostKey("ed25519"))\n")
+            #expect(await Script.failure(try server.host())?.code == .hostKey)
+        }
+    }
+
+    @Test func `a hashed record is read`() async throws {
+        try await SSHServerFixture.with { server in
+            try await SSHServerFixture.sh("ssh-keygen -q -H -f \(server.path("known_hosts")) 2>/dev/null")
+            #expect(server.read("known_hosts").hasPrefix("|1|"))
+            #expect(try await Script.output(try server.host(), "echo in") == "in\n")
+        }
+    }
+
+    @Test(arguments: ["ed25519", "ecdsa"])
+    func `the server is asked for the type of key that is on record`(_ type: String) async throws {
+        try await SSHServerFixture.with { server in
+            try server.write("known_hosts", "\(server.recordName) \(server.hostKey(type))\n")
+            #expect(try await Script.output(try server.host(), "echo in") == "in\n")
+        }
+    }
+
+    @Test(arguments: SSHEndpoint.HostKeyPolicy.all)
+    func `a revoked key is refused whatever the policy`(_ policy: SSHEndpoint.HostKeyPolicy) async throws {
+        try await SSHServerFixture.with { server in
+            let keys = ["ed25519", "ecdsa"].map(server.hostKey)
+            let lines = keys.map { "\(server.recordName) \($0)\n@revoked * \($0)\n" }
+            try server.write("known_hosts", lines.joined())
+            let error = await Script.failure(try server.host { $0.hostKeyPolicy = policy })
+            #expect(error?.code == .hostKey)
+            #expect(error?.message.contains("revoked") == true)
+        }
+    }
+
+    @Test func `acceptNew writes a new key down once, and refuses another after that`() async throws {
+        try await SSHServerFixture.with { server in
+            let hosts = try (1...8).map { number in
+                try server.host {
+                    $0.name = "n\(number)"
+                    $0.hostKeyPolicy = .acceptNew
+                    $0.knownHostsFiles = [server.path("new/known_hosts")]
+                }
+            }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for host in hosts { group.addTask { _ = try await Script.output(host, ":") } }
+                try await group.waitForAll()
+            }
+            #expect(server.read("new/known_hosts") == "\(server.recordName) \(server.hostKey("ed25519"))\n")
+            try server.write("new/known_hosts", "\(server.recordName) \(otherKey(server))\n")
+            let late = try server.host {
+                $0.hostKeyPolicy = .acceptNew
+                $0.knownHostsFiles = [server.path("new/known_hosts")]
+            }
+            #expect(await Script.failure(late)?.code == .hostKey)
+        }
+    }
+
+    @Test func `of two different keys that are new at once, one is refused`() throws {
+        let file = FileManager.default.temporaryDirectory.path + "/pawl-known-\(UUID().uuidString)"
+        defer { unlink(file) }
+        let (first, second) = (key(1), key(2))
+        #expect(try KnownHostsRecorder.record(first, of: "n1", in: file) == .unknown)
+        #expect(try KnownHostsRecorder.record(first, of: "n1", in: file) == .known)
+        guard case .changed(let entry) = try KnownHostsRecorder.record(second, of: "n1", in: file) else {
+            Issue.record("a second key was taken for new")
+            return
+        }
+        #expect(entry.key == first)
+        #expect(try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n").count == 1)
+    }
+
+    // MARK: - The file's format
+
+    private func key(_ number: UInt8) -> HostKey {
+        var writer = SSHWireWriter()
+        writer.string(Array("ssh-ed25519".utf8))
+        writer.string([UInt8](repeating: number, count: 32))
+        return HostKey(blob: writer.bytes)
+    }
+
+    private func line(_ names: String, _ number: UInt8) -> String {
+        "\(names) ssh-ed25519 \(key(number).base64) comment"
+    }
+
+    @Test(arguments: ["\n", "\r\n"])
+    func `each line counts, whichever way lines end`(_ end: String) {
+        let text = [
+            "# comment", "", line("n1,10.0.0.1", 1), "  \t" + line("n2", 2), "@revoked " + line("*", 3), "junk",
+        ]
+        let record = KnownHosts(text: text.joined(separator: end), name: "file")
+        #expect(record.entries.map(\.place) == ["file:3", "file:4", "file:5"])
+        #expect(record.verdict(on: key(1), of: "10.0.0.1") == .known)
+        #expect(record.verdict(on: key(2), of: "n2") == .known)
+        #expect(record.verdict(on: key(2), of: "n3") == .unknown)
+        guard case .revoked = record.verdict(on: key(3), of: "n1") else {
+            Issue.record("a revoked key was not seen")
+            return
+        }
+        #expect(record.warnings.count == 1)
+    }
+
+    @Test func `patterns match as ssh matches them`() {
+        #expect(KnownHosts.matches("*.example", "n1.example"))
+        #expect(KnownHosts.matches("N?.Example", "n1.example"))
+        #expect(!KnownHosts.matches("*.example,!n1.example", "n1.example"))
+        #expect(!KnownHosts.matches("!n1.example", "n2.example"))
+        #expect(KnownHosts.matches("[10.0.0.*]:2222", "[10.0.0.7]:2222"))
+        #expect(!KnownHosts.matches("n1", "n10"))
+        #expect(!KnownHosts.matches("|1|bad", "n1"))
+    }
+
+    @Test func `a certificate authority is not taken for a host key`() {
+        let record = KnownHosts(text: "@cert-authority " + line("*", 1), name: "file")
+        #expect(record.verdict(on: key(1), of: "n1") == .unknown)
+    }
+}
+
+extension SSHEndpoint.HostKeyPolicy {
+    static let refusing: [Self] = [.strict, .acceptNew]
+    static let all: [Self] = [.strict, .acceptNew, .off]
+}
