@@ -58,7 +58,10 @@ package enum HostCheck {
             do throws(DiagnosticsError) {
                 let settings = try ConnectionSettings(host: host)
                 let variables = host.variables.merging(extra) { _, new in new }
-                work.append((connector(settings), EtcdSettings(variables: variables), settings.becomeUser))
+                // The shipped playbooks say `become`, so sudo is tried unless the inventory forbids it.
+                let mayBecome = host.variables["ansible_become"]?.ansibleBool != false
+                let user = settings.becomeUser ?? (mayBecome ? "root" : nil)
+                work.append((connector(settings), EtcdSettings(variables: variables), user))
             } catch {
                 diagnostics += error.diagnostics
             }

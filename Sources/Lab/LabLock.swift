@@ -53,7 +53,10 @@ struct LabLock {
         }
     }
 
+    /// Unlocked in so many words: a child between its fork and its exec has the descriptor too, and closing ours alone
+    /// would leave the lock with it.
     func release() {
+        _ = flock(descriptor, LOCK_UN)
         close(descriptor)
     }
 }

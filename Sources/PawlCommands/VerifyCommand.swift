@@ -11,8 +11,8 @@ struct VerifyCommand: AsyncParsableCommand {
         commandName: "verify",
         abstract: "Runs the postflight of a playbook by itself: is every member right? Changes nothing.",
         discussion: """
-            For the migration: hashkv equal on all members, and the v2 and v3 stores equal key by key. The latter \
-            holds until clients write to the v3 store; from then on use -e etcd_verified_v2=ignore.
+            For the migration: hashkv equal on all members, and the v2 and v3 stores equal key by key at the revision \
+            that the migration left. The latter holds until that revision is compacted.
             """
     )
 
