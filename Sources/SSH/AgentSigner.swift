@@ -14,6 +14,8 @@ final class AgentSigner {
     private(set) var request: [UInt8]?
     /// Without its algorithm name, as libssh2 wants it.
     var signature: [UInt8]?
+    /// Whether there will be no signature: libssh2 is told when it asks again, and forgets the request it has under way.
+    var isRefused = false
 
     /// Flags of `SSH_AGENTC_SIGN_REQUEST`: with which hash an RSA key is to sign.
     ///
@@ -40,6 +42,7 @@ final class AgentSigner {
                 return LIBSSH2_ERROR_BAD_USE
             }
             let signer = Unmanaged<AgentSigner>.fromOpaque(context).takeUnretainedValue()
+            guard !signer.isRefused else { return LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED }
             guard let bytes = signer.signature else {
                 signer.request = Array(UnsafeBufferPointer(start: data, count: count))
                 return LIBSSH2_ERROR_EAGAIN

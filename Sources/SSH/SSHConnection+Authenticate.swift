@@ -158,7 +158,14 @@ extension SSHConnection {
             case .failed(let failure): return try Self.refusedKey(failure)
             case .again(let interest):
                 if let request = signer.request, signer.signature == nil {
-                    signer.signature = try await agent.sign(request, with: identity.publicKey, flags: signer.flags)
+                    do throws(SSHFailure) {
+                        signer.signature = try await agent.sign(request, with: identity.publicKey, flags: signer.flags)
+                    } catch {
+                        // Left as it is, the request would be taken up again by the next key, and that key refused.
+                        signer.isRefused = true
+                        _ = session.authenticate(user: endpoint.user, publicKey: identity.publicKey, signer: signer)
+                        return try Self.refusedKey(error)
+                    }
                 } else {
                     try await pause(for: interest, until: deadline, doing: "authenticating")
                 }

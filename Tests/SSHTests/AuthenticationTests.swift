@@ -81,16 +81,37 @@ struct AuthenticationTests {
         }
     }
 
+    @Test func `a key that the agent will not sign with does not spoil the next one`() async throws {
+        try await SSHServerFixture.with { server in
+            // With `-c` the agent asks a human first; this one always says no.
+            try await withAgent(server, keys: ["user_ecdsa"], options: "-c") { socket in
+                let host = try server.host {
+                    $0.privateKeyFiles = []
+                    $0.useAgent = true
+                    $0.agentSocket = socket
+                }
+                let refused = await Script.failure(host)
+                #expect(refused?.code == .authentication)
+                #expect(refused?.message.contains("refused to sign") == true)
+
+                try await SSHServerFixture.sh("SSH_AUTH_SOCK=\(socket) ssh-add -q \(server.path("user_ed25519")) 2>&1")
+                #expect(try await Script.output(host, "echo in") == "in\n")
+            }
+        }
+    }
+
     private func withAgent(
         _ server: SSHServerFixture,
         keys: [String],
+        options: String = "",
         _ body: (String) async throws -> Void
     ) async throws {
         let socket = server.path("agent")
         let keyFiles = keys.map(server.path).joined(separator: " ")
         let said = try await SSHServerFixture.sh(
             """
-            eval "$(ssh-agent -s -a \(socket))" >/dev/null && ssh-add -q \(keyFiles) 2>/dev/null
+            eval "$(SSH_ASKPASS=/bin/false ssh-agent -s -a \(socket))" >/dev/null
+            ssh-add -q \(options) \(keyFiles) 2>/dev/null
             echo $SSH_AGENT_PID
             """
         )
