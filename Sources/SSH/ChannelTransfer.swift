@@ -12,6 +12,8 @@ final class ChannelTransfer {
     }
 
     let output: OutputWriter
+    /// Whether the script goes over standard input.
+    let isScriptInInput: Bool
     private(set) var standardOutput: MarkParser
     private(set) var standardError: MarkParser
     private(set) var errorBytes: [UInt8] = []
@@ -31,6 +33,7 @@ final class ChannelTransfer {
         request = ContiguousArray(frame.request.utf8.map { CChar(bitPattern: $0) })
         standardOutput = MarkParser(mark: frame.mark)
         standardError = MarkParser(mark: frame.mark)
+        isScriptInInput = !frame.inputPrefix.isEmpty
         self.input = input
         self.output = output
         self.outputLimit = outputLimit

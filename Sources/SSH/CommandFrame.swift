@@ -16,6 +16,9 @@ struct CommandFrame {
     /// argument.
     static let longestRequest = 30_000
 
+    /// How the shell ends that did not get all of a script over standard input; `sudo` itself ends with 1.
+    static let cutShortExitCode = 126
+
     let nonce: String
     /// What the login shell is asked to run.
     let request: String
@@ -65,7 +68,10 @@ struct CommandFrame {
         // Exactly the script's bytes are taken from standard input: a byte at a time, because what is read too much is
         // lost to the script. Cut short, it is not begun.
         let take = length.map {
-            "__s=$(dd ibs=1 obs=65536 count=\($0) 2>/dev/null); [ ${#__s} -eq \($0) ] || exit 126"
+            """
+            __s=$(dd ibs=1 obs=65536 count=\($0) 2>/dev/null)
+            [ ${#__s} -eq \($0) ] || { echo "the script arrived cut short" >&2; exit \(cutShortExitCode); }
+            """
         }
         return """
             LC_ALL=C; PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

@@ -125,6 +125,13 @@ extension SSHConnection {
         guard let user = request.user else {
             return error(.unreachable, "\(request.label): /bin/sh did not start: \(said)", remedy: "nothing was begun")
         }
+        if code == CommandFrame.cutShortExitCode, transfer.isScriptInInput {
+            return error(
+                .unreachable,
+                "\(request.label): the shell did not get its script: \(said)",
+                remedy: "nothing was begun; check that the node has `dd`, and try again"
+            )
+        }
         return error(
             .become,
             "\(request.label): sudo to \(user) was refused: \(said)",

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Remote
+import TestSupport
+import Testing
+
+@testable import SSH
+
+/// What the shell text around a script does, on a real shell and without SSH.
+@Suite("The frame around a script", .timeLimit(.minutes(1)))
+struct CommandFrameTests {
+    /// What the marks on both streams say, and the script's own bytes, when the request is run with this input.
+    private func run(
+        _ frame: CommandFrame,
+        input: [UInt8]
+    ) async throws -> (out: MarkParser, err: MarkParser, own: [UInt8]) {
+        let result = try await LocalHost(name: "frame").run(
+            RemoteCommand("frame", script: frame.request, standardInput: input, effect: .readOnly)
+        )
+        var (out, err, own) = (MarkParser(mark: frame.mark), MarkParser(mark: frame.mark), [UInt8]())
+        result.standardOutput.withUnsafeBytes { out.feed($0) { own += $0 } }
+        result.standardError.withUnsafeBytes { err.feed($0) { _ in } }
+        return (out, err, own)
+    }
+
+    private static let long = "#" + String(repeating: "ä", count: 40_000) + "\nmkdir \"$BEGUN\"; cat; exit 7\n"
+
+    @Test func `a long script is taken from standard input, and the rest is left to it`() async throws {
+        let frame = CommandFrame(script: "BEGUN=/; " + Self.long.replacing("mkdir \"$BEGUN\";", with: ""), as: nil)
+        #expect(!frame.inputPrefix.isEmpty)
+        let end = try await run(frame, input: frame.inputPrefix + Array("its own\0".utf8))
+        #expect(end.out.state == .ended(7))
+        #expect(end.err.state == .ended(7))
+        #expect(end.own == Array("its own\0".utf8))
+    }
+
+    @Test func `a long script that arrives cut short is not begun`() async throws {
+        let begun = FileManager.default.temporaryDirectory.appending(path: "begun-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: begun) }
+        let frame = CommandFrame(script: "BEGUN=\(begun)\n" + Self.long, as: nil)
+        let end = try await run(frame, input: Array(frame.inputPrefix.dropLast(2)))
+        #expect(end.out.state == .outerEnded(begun: false, CommandFrame.cutShortExitCode))
+        #expect(String(decoding: end.err.preface, as: UTF8.self).contains("cut short"))
+        #expect(!FileManager.default.fileExists(atPath: begun))
+    }
+
+    @Test func `marks are found wherever the stream is cut into pieces`() {
+        let frame = CommandFrame(script: "", as: nil, nonce: "n0nce")
+        let body: [UInt8] = [0, 0x1e, 10] + Array("\u{1e}n0nc \u{1e}n0nce".utf8) + [0x1e, 255]
+        let stream = Array("motd\n\u{1e}n0nce begin\n".utf8) + body + Array("\u{1e}n0nce rc=3\nleft over".utf8)
+        for size in 1...stream.count {
+            var (parser, own) = (MarkParser(mark: frame.mark), [UInt8]())
+            for start in stride(from: 0, to: stream.count, by: size) {
+                stream[start..<min(start + size, stream.count)].withUnsafeBytes { parser.feed($0) { own += $0 } }
+            }
+            #expect(parser.state == .ended(3), "pieces of \(size)")
+            #expect(own == body, "pieces of \(size)")
+            #expect(parser.preface == Array("motd\n".utf8), "pieces of \(size)")
+        }
+    }
+
+    @Test func `a shell that was killed is told apart from one that never began`() async throws {
+        let killed = try await run(CommandFrame(script: "printf some; kill -9 $$", as: nil), input: [])
+        #expect(killed.out.state == .outerEnded(begun: true, 137))
+        #expect(killed.own == Array("some".utf8))
+    }
+}
