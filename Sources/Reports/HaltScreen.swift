@@ -55,7 +55,7 @@ package enum HaltScreen {
     private static func role(ofState state: String) -> ReportStyle.Role? {
         switch state {
         case "v2", "migrated", "done", "healthy": .ok
-        case "stopped": .warning
+        case "stopped", "has v3 data", "unknown": .warning
         case "in doubt": .doubt
         case "unreachable", "failed", "broken": .failure
         default: nil
