@@ -13,6 +13,8 @@ struct StepRunner: Sendable {
     let facts: any FactLedger
     /// How much longer than its own deadline an action may take before nobody waits for it.
     var grace = Duration.seconds(60)
+    /// What must hold on a node in front of each change of a step: the lock, the run's marker.
+    var guards: @Sendable (Call, _ host: String) -> [any MutationGuard] = { _, _ in [] }
 
     /// How a step ended: what the machine must know, and what people are told.
     struct Ending: Sendable {
@@ -83,13 +85,19 @@ struct StepRunner: Sendable {
             step: call.step.id,
             attempt: call.attempt,
             timeout: resolved.timeout ?? action.traits.defaultTimeout,
-            target: call.step.host.flatMap { hosts.target($0, become: become) },
-            cluster: play.hosts.compactMap { hosts.target($0, become: become) },
+            target: call.step.host.flatMap { target($0, become: become, call) },
+            cluster: play.hosts.compactMap { target($0, become: become, call) },
             completedHosts: call.completedHosts,
             facts: facts,
             progress: call.progress
         )
         return (action, context)
+    }
+
+    private func target(_ name: String, become: Bool, _ call: Call) -> ActionTarget? {
+        guard var target = hosts.target(name, become: become) else { return nil }
+        target.host = GuardedHost(target.host, guards: guards(call, name))
+        return target
     }
 
     /// The actions hold their own deadlines on the node; this one is the last resort against an action that does not

@@ -20,6 +20,8 @@ package struct RemoteCommand: Sendable {
     package var effect: Effect
     /// How long the command may take in all, from its start to its trailer.
     package var timeout: Duration
+    /// Whether it is to outlive its connection: a long piece of work, run detached on the node as a remote job.
+    package var isDetached = false
 
     package init(
         _ label: String,

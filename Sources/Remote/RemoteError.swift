@@ -3,7 +3,9 @@
 /// Why a node could not be asked, or why it is not known what it did.
 package struct RemoteError: Error, Sendable, CustomStringConvertible {
     package struct Code: Hashable, Sendable, CustomStringConvertible {
-        private enum Kind: String { case unreachable, hostKey, authentication, become, inDoubt, refused, transfer }
+        private enum Kind: String {
+            case unreachable, hostKey, authentication, become, inDoubt, refused, fenced, transfer
+        }
         private let kind: Kind
 
         /// No connection: name unknown, port closed, no answer in time, or the server offers nothing we speak.
@@ -18,6 +20,8 @@ package struct RemoteError: Error, Sendable, CustomStringConvertible {
         package static let inDoubt = Code(kind: .inDoubt)
         /// A mutating command in a read-only phase; it was not sent.
         package static let refused = Code(kind: .refused)
+        /// The node said that this controller may not change it: the lock is another's. The command was not begun.
+        package static let fenced = Code(kind: .fenced)
         /// A file arrived with other bytes than it left with.
         package static let transfer = Code(kind: .transfer)
 

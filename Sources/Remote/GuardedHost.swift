@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// A node on which every mutating command is preceded by guards, in the same remote command.
+///
+/// The script runs in a subshell, so that its `exit` does not skip what follows it.
+package struct GuardedHost: RemoteHost {
+    private let host: any RemoteHost
+    private let guards: [any MutationGuard]
+
+    /// - Parameters:
+    ///   - host: the way to the node.
+    ///   - guards: the first is asked first; what one refuses, the next does not see.
+    package init(_ host: any RemoteHost, guards: [any MutationGuard]) {
+        self.host = host
+        self.guards = guards
+    }
+
+    package var name: String { host.name }
+
+    package func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
+        guard command.effect == .mutating, !guards.isEmpty else { return try await host.run(command) }
+        let refusal = GuardRefusal()
+        var guarded = command
+        guarded.script = refusal.function
+        for item in guards { guarded.script += try await item.prologue(for: command) + "\n" }
+        guarded.script += "(\n\(command.script)\n)\nguard_code=$?\n"
+        for item in guards.reversed() { guarded.script += await item.epilogue(for: command) + "\n" }
+        guarded.script += "exit \"$guard_code\"\n"
+        let result = try await host.run(guarded)
+        if let error = refusal.error(in: result, of: command, on: name) { throw error }
+        return result
+    }
+
+    package func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {
+        // What refuses a command refuses a file, which is written by a command of the transport's own.
+        _ = try await run(RemoteCommand("upload to \(path)", script: ":", effect: .mutating))
+        try await host.upload(file, to: path, mode: mode, timeout: timeout)
+    }
+
+    package func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {
+        try await host.download(path, to: file, timeout: timeout)
+    }
+
+    package func elevated(as user: String) -> any RemoteHost {
+        GuardedHost(host.elevated(as: user), guards: guards)
+    }
+
+    package func close() async { await host.close() }
+}
+
+/// How a guard's refusal is told apart from anything that the script itself may print or exit with.
+private struct GuardRefusal {
+    private static let exitCode = 79
+    private let nonce: String
+
+    init() {
+        var random = SystemRandomNumberGenerator()
+        nonce = String(random.next(), radix: 36)
+    }
+
+    var function: String {
+        """
+        guard_refuse() {
+          printf '\\036\(nonce) %s\\036%s\\n' "$(printf '%s' "$1" | tr '\\n' ' ')" "${2-}" >&2
+          exit \(Self.exitCode)
+        }
+
+        """
+    }
+
+    func error(in result: CommandResult, of command: RemoteCommand, on host: String) -> RemoteError? {
+        guard result.exitCode == Self.exitCode else { return nil }
+        let mark = "\u{1e}\(nonce) "
+        guard let line = result.errorOutput.split(separator: "\n").last(where: { $0.hasPrefix(mark) }) else {
+            return nil
+        }
+        let words = line.dropFirst(mark.count).split(
+            separator: "\u{1e}",
+            maxSplits: 1,
+            omittingEmptySubsequences: false
+        )
+        let remedy = words.count == 2 && !words[1].isEmpty ? String(words[1]) : nil
+        return RemoteError(.fenced, host: host, "\(command.label): \(words.first ?? "refused")", remedy: remedy)
+    }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The directory on a node in which pawl keeps what must outlive its connections: jobs, the lock, the run's marker.
+///
+///     lock        who may change this node                    docs/design/lock.md
+///     token       the highest token that a lock here ever had
+///     run         the run's replica and where it stands       docs/design/journal.md
+///     jobs/ID/    one directory for each detached command     docs/design/jobs.md
+package struct NodeState: Sendable, Hashable {
+    /// The inventory variable that moves it.
+    package static let variable = "pawl_state_dir"
+
+    /// The absolute path; `nil` for the default of whoever runs the script: `/var/lib/pawl` for root, and
+    /// `${XDG_STATE_HOME:-$HOME/.local/state}/pawl` for anybody else.
+    package var directory: String?
+
+    package init(directory: String? = nil) { self.directory = directory }
+
+    /// Shell that sets `state`, and defines `make_state`, which creates the directory (0700) and prints why it cannot
+    /// be trusted, if so: a link, or somebody else's.
+    ///
+    /// It needs nothing and changes nothing until `make_state` is called.
+    package var shell: String {
+        """
+        state=\(ShellQuoting.quote(directory ?? ""))
+        if [ -z "$state" ]; then
+          if [ "$(id -u)" = 0 ]; then state=/var/lib/pawl; else state=${XDG_STATE_HOME:-$HOME/.local/state}/pawl; fi
+        fi
+        make_state() {
+          if [ ! -d "$state" ]; then (umask 077; mkdir -p -m 700 -- "$state") 2>/dev/null; fi
+          if [ -d "$state" ] && [ ! -L "$state" ] && [ -O "$state" ] && [ -w "$state" ]; then return 0; fi
+          echo "$state is not a directory that $(id -un) owns and may write to"
+          return 1
+        }
+
+        """
+    }
+}
