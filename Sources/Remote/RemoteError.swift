@@ -20,7 +20,9 @@ package struct RemoteError: Error, Sendable, CustomStringConvertible {
         package static let inDoubt = Code(kind: .inDoubt)
         /// A mutating command in a read-only phase; it was not sent.
         package static let refused = Code(kind: .refused)
-        /// The node said that this controller may not change it: the lock is another's. The command was not begun.
+        /// The node said that this controller may not change it: the lock is another's.
+        ///
+        /// The command was not begun.
         package static let fenced = Code(kind: .fenced)
         /// A file arrived with other bytes than it left with.
         package static let transfer = Code(kind: .transfer)
