@@ -35,9 +35,11 @@ package struct RepeatedCommands: Sendable {
 }
 
 extension RunRequest {
+    /// The hosts of the request as words of a command line.
+    var hostWords: [String] { inventory.flatMap { ["-i", $0] } + (limit.map { ["--limit", $0] } ?? []) }
+
     /// The request as words of a command line.
     var words: [String] {
-        inventory.flatMap { ["-i", $0] } + (limit.map { ["--limit", $0] } ?? [])
-            + extraVariables.flatMap { ["-e", $0] } + [playbook]
+        hostWords + extraVariables.flatMap { ["-e", $0] } + [playbook]
     }
 }

@@ -10,10 +10,13 @@ package struct Survey: Sendable, Hashable {
     package var order: [String]
     /// Member ids by host, in hexadecimal as etcd prints them; `cluster` has the cluster's id.
     package var memberIDs: [String: String]
+    /// What the nodes showed of their locks, where that was asked for.
+    package var locks: LockSurvey?
 
-    package init(order: [String], memberIDs: [String: String]) {
+    package init(order: [String], memberIDs: [String: String], locks: LockSurvey? = nil) {
         self.order = order
         self.memberIDs = memberIDs
+        self.locks = locks
     }
 
     /// The hosts in inventory order, with the leader's host last.
@@ -29,12 +32,27 @@ package enum Surveyor {
     /// - Parameters:
     ///   - play: whose hosts are asked; a play that knows no etcd is not asked anything.
     ///   - hosts: the ways to them; a read-only directory is enough.
+    ///   - looksAtLocks: whether the lock is to be taken next: then every host is asked for it, in the same command.
     /// - Returns: what they said.
     /// - Throws: ``RunControllerError`` naming every host that cannot be asked, when none could tell who leads.
-    package static func survey(_ play: Play, _ hosts: HostDirectory) async throws(RunControllerError) -> Survey {
-        guard play.knowsEtcd else { return Survey(order: play.hosts, memberIDs: [:]) }
+    package static func survey(
+        _ play: Play,
+        _ hosts: HostDirectory,
+        looksAtLocks: Bool = false
+    ) async throws(RunControllerError) -> Survey {
+        let locked = LockNodes(play, hosts)
+        let all = looksAtLocks ? Set(locked.nodes.keys) : []
+        guard play.knowsEtcd else {
+            let locks = looksAtLocks ? await locked.look(at: all) : nil
+            return Survey(order: play.hosts, memberIDs: [:], locks: locks)
+        }
         let nodes = hosts.etcdNodes(of: play)
-        let answers = await ClusterProbe.statuses(nodes)
+        let members = all.intersection(nodes.map(\.name))
+        async let otherLocks = locked.look(at: all.subtracting(members))
+        let accompanied = await ClusterProbe.statuses(nodes, beside: locked.questions(to: members))
+        var locks = await otherLocks
+        for name in members { locks.note(accompanied[name]?.node, from: name) }
+        let answers = accompanied.mapValues(\.member)
         var ids: [String: String] = [:]
         var leader: EtcdID?
         var failures: [String] = []
@@ -57,7 +75,11 @@ package enum Surveyor {
         }
         let last = leader.map { "\($0)" }
         let leading = play.hosts.filter { ids[$0] == last }
-        return Survey(order: play.hosts.filter { !leading.contains($0) } + leading, memberIDs: ids)
+        return Survey(
+            order: play.hosts.filter { !leading.contains($0) } + leading,
+            memberIDs: ids,
+            locks: looksAtLocks ? locks : nil
+        )
     }
 }
 
