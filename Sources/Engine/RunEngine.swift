@@ -219,6 +219,7 @@ extension RunEngine {
                 step: step,
                 attempt: attempt,
                 completedHosts: machine.completedHosts,
+                hasChangedAnything: machine.isAnythingChanged,
                 progress: { [progress = engine.progress] text in progress.yield((step, text)) }
             )
         }
