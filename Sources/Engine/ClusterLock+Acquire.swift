@@ -33,7 +33,7 @@ extension ClusterLock {
             let survey: LockSurvey
             if let known = seen { survey = known } else { survey = await nodes.look(at: nodes.nodes.keys) }
             seen = nil
-            try await demandFree(survey, for: purpose, on: nodes)
+            try await demandFree(survey, by: purpose.run, unlock: purpose.unlock, on: nodes)
             let claim = LockClaim(
                 run: purpose.run,
                 nodes: Set(nodes.members),
@@ -55,7 +55,7 @@ extension ClusterLock {
                     on: nodes
                 )
             case .lost(let node, _):
-                throw await refusal(end.holders.filter { $0.key == node }, for: purpose, on: nodes)
+                throw await refusal(end.holders.filter { $0.key == node }, unlock: purpose.unlock, on: nodes)
             case .tooFew(let reached, let needed):
                 throw tooFew(reached, needed, of: nodes, survey.failures.merging(end.failures) { $1 })
             case .stale: continue
@@ -69,17 +69,19 @@ extension ClusterLock {
     }
 
     /// Refuses when a node is held by a controller that is not proven to be gone.
+    ///
+    /// A lock of this very process and run is one that it left for a resume.
     static func demandFree(
         _ survey: LockSurvey,
-        for purpose: Purpose,
+        by run: String? = nil,
+        unlock: String,
         on nodes: LockNodes
     ) async throws(RunControllerError) {
-        let held = survey.sights.compactMapValues(\.lock).filter { !mayReplace($0.value, for: purpose.run) }
-        guard held.isEmpty else { throw await refusal(held, for: purpose, on: nodes) }
+        let held = survey.sights.compactMapValues(\.lock).filter { !mayReplace($0.value, for: run) }
+        guard held.isEmpty else { throw await refusal(held, unlock: unlock, on: nodes) }
     }
 
-    /// A lock of this very process and run is one that it left for a resume.
-    private static func mayReplace(_ lock: NodeLock, for run: String) -> Bool {
+    private static func mayReplace(_ lock: NodeLock, for run: String?) -> Bool {
         if lock.controller == ControllerIdentity.current, lock.key.run == run { return true }
         return ControllerIdentity.isGone(lock.controller)
     }
@@ -88,7 +90,7 @@ extension ClusterLock {
 
     private static func refusal(
         _ held: [String: NodeLock],
-        for purpose: Purpose,
+        unlock: String,
         on nodes: LockNodes
     ) async -> RunControllerError {
         let newest = held.max { ($0.value.key.token, $1.key) < ($1.value.key.token, $0.key) }
@@ -100,7 +102,7 @@ extension ClusterLock {
         return RunControllerError(
             .locked,
             "nothing was changed; another controller holds the cluster: \(newest.value) (on \(names))\(step)",
-            remedy: "wait for it, or stop it with SIGINT; when it is gone for good: \(purpose.unlock)"
+            remedy: "wait for it, or stop it with SIGINT; when it is gone for good: \(unlock)"
         )
     }
 

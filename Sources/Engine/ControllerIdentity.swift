@@ -20,19 +20,24 @@ enum ControllerIdentity {
         )
     }()
 
-    /// Whether a controller is proven to be gone: of this machine, this boot and this process namespace, and its process
-    /// is not there any more, or is another one of the same number.
+    /// Whether a controller is proven to be gone.
     ///
     /// What cannot be proven is not so: a process that may not be looked at is there.
-    static func isGone(_ other: NodeLock.Controller) -> Bool {
+    static func isGone(_ other: NodeLock.Controller) -> Bool { isAtWork(other) == false }
+
+    /// Whether a controller is at work; `nil` where that cannot be known, as of one on another machine.
+    ///
+    /// It can be known of one of this machine, this boot and this process namespace: it is gone when its process is not
+    /// there any more, or is another one of the same number.
+    static func isAtWork(_ other: NodeLock.Controller) -> Bool? {
         let me = current
         guard !me.boot.isEmpty, !me.space.isEmpty, other.boot == me.boot, other.space == me.space,
             other.host == me.host,
             other.pid > 0, !other.start.isEmpty
-        else { return false }
-        if kill(other.pid, 0) != 0, errno == ESRCH { return true }
-        guard let trace = ProcessTrace(of: other.pid) else { return false }
-        return trace.start != other.start || trace.isDead
+        else { return nil }
+        if kill(other.pid, 0) != 0, errno == ESRCH { return false }
+        guard let trace = ProcessTrace(of: other.pid) else { return nil }
+        return trace.start == other.start && !trace.isDead
     }
 
     /// The machine's own name; Foundation's would ask the network for it, and may wait for that.

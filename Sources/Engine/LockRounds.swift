@@ -23,6 +23,7 @@ struct LockRounds: Sendable {
     ///   - claim: decides; its sights may hold locks that are replaced.
     ///   - survey: what the nodes showed.
     ///   - note: a line for the nodes' `unlocks`, when this is an operator's decision.
+    /// - Returns: whether it is held, and if not, why.
     func take(_ lock: NodeLock, _ claim: LockClaim, _ survey: LockSurvey, note: String? = nil) async -> End {
         var end = await takeCluster(lock, claim, survey, note)
         guard case .held(var held) = end.result else { return end }

@@ -4,7 +4,6 @@ import Actions
 import Fleet
 import Foundation
 import Journal
-import Remote
 import Rollout
 
 /// Takes a request to its verdict: survey, plan, journal, engine, conclusion.
@@ -151,9 +150,8 @@ package struct RunController: Sendable {
     ) async throws -> RunConclusion {
         // A look that keeps no journal changes nothing.
         guard command == .run else { return try await body(nil) }
-        let unlock = "pawl unlock \(ShellQuoting.line(open.request.hostWords)) --reason TEXT"
         let cluster = try await ClusterLock.acquire(
-            for: .init(run: open.id, reason: reason, unlock: unlock),
+            for: .init(run: open.id, reason: reason, unlock: open.request.unlockCommand),
             on: LockNodes(open.play, hosts),
             seen: seen
         )

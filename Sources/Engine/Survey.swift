@@ -32,18 +32,21 @@ package enum Surveyor {
     /// - Parameters:
     ///   - play: whose hosts are asked; a play that knows no etcd is not asked anything.
     ///   - hosts: the ways to them; a read-only directory is enough.
-    ///   - looksAtLocks: whether the lock is to be taken next: then every host is asked for it, in the same command.
+    ///   - request: what the lock is to be taken for next: then every host is asked for it, in the same command.
     /// - Returns: what they said.
-    /// - Throws: ``RunControllerError`` naming every host that cannot be asked, when none could tell who leads.
+    /// - Throws: ``RunControllerError`` when another controller holds the lock, which comes first, because it may have
+    ///   a member out; or naming every host that cannot be asked.
     package static func survey(
         _ play: Play,
         _ hosts: HostDirectory,
-        looksAtLocks: Bool = false
+        lockedNextFor request: RunRequest? = nil
     ) async throws(RunControllerError) -> Survey {
         let locked = LockNodes(play, hosts)
-        let all = looksAtLocks ? Set(locked.nodes.keys) : []
+        let all = request == nil ? [] : Set(locked.nodes.keys)
         guard play.knowsEtcd else {
-            let locks = looksAtLocks ? await locked.look(at: all) : nil
+            guard let request else { return Survey(order: play.hosts, memberIDs: [:]) }
+            let locks = await locked.look(at: all)
+            try await ClusterLock.demandFree(locks, unlock: request.unlockCommand, on: locked)
             return Survey(order: play.hosts, memberIDs: [:], locks: locks)
         }
         let nodes = hosts.etcdNodes(of: play)
@@ -52,6 +55,7 @@ package enum Surveyor {
         let accompanied = await ClusterProbe.statuses(nodes, beside: locked.questions(to: members))
         var locks = await otherLocks
         for name in members { locks.note(accompanied[name]?.node, from: name) }
+        if let request { try await ClusterLock.demandFree(locks, unlock: request.unlockCommand, on: locked) }
         let answers = accompanied.mapValues(\.member)
         var ids: [String: String] = [:]
         var leader: EtcdID?
@@ -78,7 +82,7 @@ package enum Surveyor {
         return Survey(
             order: play.hosts.filter { !leading.contains($0) } + leading,
             memberIDs: ids,
-            locks: looksAtLocks ? locks : nil
+            locks: request == nil ? nil : locks
         )
     }
 }

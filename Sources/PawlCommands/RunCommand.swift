@@ -38,7 +38,7 @@ struct RunCommand: AsyncParsableCommand {
                 throw ValidationError("Without a terminal nobody can be asked: add --yes to change the cluster.")
             }
             let hosts = HostDirectory(play, connector: session.connector)
-            let survey = try await Surveyor.survey(play, hosts.readOnly(), looksAtLocks: true)
+            let survey = try await Surveyor.survey(play, hosts.readOnly(), lockedNextFor: request)
             let made = Planner.plan(play, survey)
             if let plan { try PlanFile.demand(made, matches: plan) }
             if !yes {

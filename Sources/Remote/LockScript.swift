@@ -34,6 +34,7 @@ package enum LockScript {
     ///   - directory: the node's state directory, as the node said it; made where it is missing.
     ///   - replaced: the lock that may be there and is taken over.
     ///   - note: a line for the file `unlocks`, when this is an operator's decision.
+    /// - Returns: the script, whose output ``answer(_:)`` reads.
     package static func take(
         _ lock: NodeLock,
         in directory: String,
