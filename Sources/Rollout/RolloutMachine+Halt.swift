@@ -13,6 +13,7 @@ extension RolloutMachine {
     mutating func settle() -> [Directive] {
         guard mode == .draining, !isAnyStepInFlight else { return [] }
         let failure = failure ?? Failure("halted")
+        if failure.isFenced { return finish(isAnythingChanged ? .halted(failure) : .refused(failure)) }
         guard isAnyMemberChanged else { return undoFreezeIfUnchanged(then: .refused(failure)) }
         let failedPhase = failure.step.flatMap { steps[$0]?.phase }
         guard plan.onFailure == .restore, failedPhase == .steps, !touchedHosts.isEmpty else {
