@@ -100,6 +100,7 @@ package struct JobHost: RemoteHost {
     /// When it was not begun, it never will be under this id.
     ///
     /// - Parameter timeout: how long to wait for the end of a job that is running.
+    /// - Returns: its state; `running` when the time was not enough.
     /// - Throws: ``RemoteError`` when the node cannot be asked.
     package func settle(within timeout: Duration) async throws(RemoteError) -> JobState {
         try await attach(until: .now + timeout, lost: nil)

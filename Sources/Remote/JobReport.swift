@@ -48,8 +48,8 @@ enum JobReport {
                 exitCode: code,
                 standardOutput: Array(output),
                 standardError: Array(errorOutput),
-                // The node's clock counts hundredths of a second.
-                duration: .milliseconds(Int64((ended - began) * 1000))
+                // The node's clock counts hundredths of a second; rounded up, so that a deadline that was reached shows.
+                duration: .milliseconds(Int64((ended - began) * 1000) + 10)
             )
         )
     }

@@ -36,6 +36,7 @@ struct JobScript {
     /// - Parameters:
     ///   - waits: whether to wait for the end of a job that is running.
     ///   - timeout: of the look.
+    /// - Returns: a command whose answer `JobReport` reads.
     func attach(waits: Bool, timeout: Duration) -> RemoteCommand {
         RemoteCommand(
             "attach to the job \(id)",

@@ -128,6 +128,15 @@ package struct RolloutMachine: Sendable {
 
     package func isDone(_ step: StepID) -> Bool { state(step) == .done }
 
+    /// What the journal shows of a step that is looked at.
+    package func past(of step: StepID) -> StepPast {
+        StepPast(
+            attempts: attempts[step] ?? 0,
+            wasDone: observedBefore[step] == .done,
+            isHalfUndone: halfUndone.contains(step)
+        )
+    }
+
     // MARK: - Shared questions
 
     func state(_ id: StepID) -> StepState { states[id] ?? .pending }
@@ -208,6 +217,21 @@ package struct RolloutMachine: Sendable {
                 + touchedHosts.joined(separator: ", "),
             remedy: "look at each of them with `pawl status`, and roll back those that are changed"
         )
+    }
+}
+
+/// What a journal holds of one step, for whoever looks at it on its node.
+package struct StepPast: Hashable, Sendable {
+    package var attempts: Int
+    /// Its end was seen, and it was a success.
+    package var wasDone: Bool
+    /// Taking it back was begun and did not end well.
+    package var isHalfUndone: Bool
+
+    package init(attempts: Int, wasDone: Bool = false, isHalfUndone: Bool = false) {
+        self.attempts = attempts
+        self.wasDone = wasDone
+        self.isHalfUndone = isHalfUndone
     }
 }
 

@@ -61,7 +61,7 @@ struct Bench: Sendable {
 
     var log: [String] { desk.lines(of: "log") }
 
-    var request: RunRequest { desk.request(extra: ["dir=\(desk.path)"]) }
+    var request: RunRequest { desk.request(extra: ["dir=\(desk.path)", "pawl_state_dir=\(desk.path)/node"]) }
 
     var controller: RunController {
         RunController(store: store, connector: connector, stateArguments: "--state /s", version: "test")

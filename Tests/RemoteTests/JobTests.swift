@@ -352,7 +352,7 @@ struct JobTests {
             return
         }
         #expect(end.output == "x")
-        #expect(end.duration == .milliseconds(1500))
+        #expect(end.duration == .milliseconds(1510))
     }
 
     // MARK: - Names
