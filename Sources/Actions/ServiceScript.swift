@@ -67,6 +67,8 @@ struct ServiceScript {
         command("restart", Self.startFunction + Self.restartBody + Self.tellBody, .mutating, timeout)
     }
 
+    /// What this run did to the service.
+    ///
     /// `/run/pawl/KEY.hold` says that this run holds the service down and how it ended, `KEY.found` whether it ran when
     /// this run came to it first, and `KEY.restart` which step restarted it. The last two, and `KEY.instance`, begin with
     /// the run, and are swept when it has ended well.

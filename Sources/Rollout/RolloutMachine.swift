@@ -51,6 +51,8 @@ package struct RolloutMachine: Sendable {
     var driftedHosts: Set<String> = []
     /// Steps whose undo was begun and did not end well, as a journal shows.
     var halfUndone: Set<StepID> = []
+    /// Steps that were taken back in this run and must not be done a second time all the same.
+    var spent: Set<StepID> = []
     /// A resumed run has not yet decided what to go on with.
     var isSettling = false
     /// A signal came while the run could not stop at once.
