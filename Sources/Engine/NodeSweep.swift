@@ -66,7 +66,8 @@ struct NodeSweep: Sendable {
               [ -f "$file" ] && read -r word rest <"$file" && [ "$word" = "$sweep_run" ] && rm -f -- "$file"
             done
             cd -- "$state/jobs" 2>/dev/null || exit 0
-            rm -rf -- "$sweep_prefix"* || exit 1
+            # A job may be about to say that its end is on the disk.
+            rm -rf -- "$sweep_prefix"* 2>/dev/null || { sleep 1; rm -rf -- "$sweep_prefix"*; } || exit 1
             umask 077
             find . -mindepth 1 -maxdepth 1 -type d -mtime +\(Self.daysKept) | while IFS= read -r old; do
               old=${old#./}

@@ -67,6 +67,7 @@ struct JobScript {
     ///   `alive` in its hands, or somebody who then may say that the job never begins. `job_claimed` is 1 when another
     ///   has, and 2 when the text could not be written. Who dies between the two leaves an empty one; so the boot, by
     ///   which is known whether files may have been lost since, stands in `alive` before.
+    /// - `job_has_ended`: whether `exit` is whole: `CODE NONCE BEGAN ENDED NONCE`.
     /// - `job_call_off`: claims a job that nobody is about to begin.
     /// - `job_follow yes|no`: tells the state of the job, after its end if so wanted, and ends the script. While it
     ///   waits it shows the last line of what the job prints; `flock` returns in the moment in which the job ends.
@@ -89,6 +90,11 @@ struct JobScript {
           case "$job_free" in 0) return 1 ;; 1) return 0 ;; esac
           job_end "in-doubt cannot test the lock of $job_dir/alive: flock (util-linux) ended with $job_free"
         }
+        job_copy() {
+          if [ ! -f "$job_dir/$1" ]; then job_end "in-doubt what it printed is gone"; fi
+          if [ ! -s "$job_dir/$1" ]; then return; fi
+          head -c "$((job_most + 1))" -- "$job_dir/$1" || job_end "in-doubt what it printed cannot be read"
+        }
         job_news() {
           job_file=$job_dir/stdout
           if [ "$job_dir/stderr" -nt "$job_file" ]; then job_file=$job_dir/stderr; fi
@@ -100,11 +106,19 @@ struct JobScript {
           if [ "$job_line" != "$job_told" ] || [ $((job_beat % 10)) = 0 ]; then job_mark "live $job_line"; fi
           job_told=$job_line
         }
+        job_has_ended() {
+          job_code=; job_key=; job_seal=
+          { read -r job_code job_key job_began job_ended job_seal <"$job_dir/exit"; } 2>/dev/null
+          [ -n "$job_seal" ] && [ "$job_seal" = "$job_key" ]
+        }
+        job_note_boot() {
+          job_boot=
+          { while read -r job_key; do job_boot=$job_key; done <"$job_dir/alive"; } 2>/dev/null
+          read -r job_now </proc/sys/kernel/random/boot_id
+        }
         job_judge() {
           if grep -qsx void=yes "$job_dir/intent"; then job_end "not-begun it was called off before it began"; fi
-          job_boot=
-          while read -r job_key; do job_boot=$job_key; done <"$job_dir/alive"
-          read -r job_now </proc/sys/kernel/random/boot_id
+          job_note_boot
           if [ "$job_boot" != "$job_now" ]; then job_end "in-doubt the node went down before the job had ended"; fi
           if [ ! -f "$job_dir/pid" ]; then job_end "not-begun what was to begin it was cut off"; fi
           job_end "in-doubt it was killed, and its end is not known"
@@ -123,13 +137,13 @@ struct JobScript {
           job_newline='
         '; job_told=; job_beat=0
           if [ ! -d "$job_dir" ]; then
-            job_trouble=$(make_state) || job_end "in-doubt $job_trouble"
+            make_state >/dev/null || job_end "in-doubt $(make_state)"
             (umask 077; mkdir -p -- "$job_dir") || job_end "in-doubt $job_dir cannot be made"
           fi
-          until [ -f "$job_dir/exit" ]; do
+          until job_has_ended; do
             if [ "$1" = yes ]; then set -- yes -w 1; else set -- no -n; fi
             if ! job_holds "$2" ${3+"$3"}; then
-              if [ -f "$job_dir/exit" ]; then break; fi
+              if job_has_ended; then break; fi
               if [ -f "$job_dir/intent" ]; then job_judge; fi
               job_call_off
               continue
@@ -137,11 +151,14 @@ struct JobScript {
             if [ "$1" = no ]; then job_end running; fi
             job_news
           done
-          read -r job_code job_key job_began job_ended <"$job_dir/exit"
+          if [ ! -f "$job_dir/flushed" ]; then
+            job_note_boot
+            [ "$job_boot" = "$job_now" ] || job_end "in-doubt the node went down as it ended; what it printed may be lost"
+          fi
           job_mark out
-          head -c "$((job_most + 1))" -- "$job_dir/stdout" || job_end "in-doubt what it printed cannot be read"
+          job_copy stdout
           job_mark err >&2
-          head -c "$((job_most + 1))" -- "$job_dir/stderr" >&2 || job_end "in-doubt what it printed cannot be read"
+          job_copy stderr >&2
           job_end "ended $job_code $job_began $job_ended" "$job_code"
         }
 
@@ -150,8 +167,9 @@ struct JobScript {
     /// Begins the job, unless it is there already.
     ///
     /// The lock on `alive` is taken first and handed down to the job: from the moment in which `intent` is there, an
-    /// `alive` without a lock means that nobody is left who could begin it. `exit.new` is filled beforehand, so that the
-    /// end can be written on a disk that has become full.
+    /// `alive` without a lock means that nobody is left who could begin it. The names are brought to the disk before
+    /// the job begins; what stands in the files may be lost with the node, and then is missed. `exit` is filled
+    /// beforehand, so that the end can be written on a disk that has become full.
     ///
     /// - `job_is_kept`: whether a process that is left behind outlives the connection: not where sshd has a unit of its
     ///   own for each, and not in a session that logind clears (`KillUserProcesses=yes`). Only there is the job put into
@@ -175,7 +193,9 @@ struct JobScript {
           setsid -f "$@" || { setsid "$@" & }
         }
         job_full() { job_end "refused $job_dir cannot be written: is its disk full?"; }
-        job_trouble=$(make_state) || job_end "refused $job_trouble"
+        make_state >/dev/null || job_end "refused $(make_state)"
+        job_fresh=
+        if [ ! -d "$state/jobs" ]; then job_fresh=$state; fi
         job_umask=$(umask); umask 077
         mkdir -p -- "$job_dir" 2>/dev/null || job_full
         printf '' >>"$job_dir/alive" || job_full
@@ -194,10 +214,9 @@ struct JobScript {
         esac
         if [ "$job_claimed" != 1 ]; then
           { [ "$job_claimed" = 0 ] && printf '%s\n' "$job_script" >"$job_dir/script" &&
-            printf '%-100s\n' - >"$job_dir/exit.new" && printf '' >"$job_dir/stdout" && printf '' >"$job_dir/stderr"
+            printf '%-120s\n' - >"$job_dir/exit" && printf '' >"$job_dir/stdout" && printf '' >"$job_dir/stderr"
           } 2>/dev/null || { rm -rf -- "$job_dir"; job_full; }
-          sync -- "$job_dir/alive" "$job_dir/intent" "$job_dir/exit.new" "$job_dir" "$state/jobs" "$state" 2>/dev/null ||
-            sync
+          sync -- "$job_dir" "$state/jobs" ${job_fresh:+"$job_fresh"} 2>/dev/null || sync
           set -- sh -c "$job_runner" pawl-job "$job_dir" "$job_limit" "$job_nonce" "$job_umask"
           job_detach "$@" </dev/null >/dev/null 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 9>&-
         fi
@@ -209,7 +228,9 @@ struct JobScript {
     /// The job's own shell: `DIRECTORY LIMIT NONCE UMASK`, with the lock on `alive` as descriptor 8.
     ///
     /// A hangup is caught and not ignored, because what it starts would inherit that. `pid` is written before the
-    /// script's first command, and nothing is begun when it cannot be.
+    /// script's first command, and nothing is begun when it cannot be. The end is written in one piece with a seal
+    /// behind it, and told at once; that it is on the disk with all the output is said by `flushed`, which only counts
+    /// when the node went down meanwhile.
     private static let runner = #"""
         trap : HUP
         read -r stat </proc/$$/stat
@@ -220,12 +241,10 @@ struct JobScript {
         timeout -k 10 "$2" /bin/sh "$1/script" >>"$1/stdout" 2>>"$1/stderr"
         code=$?
         read -r ended rest </proc/uptime
-        printf '%-99s\n' "$code $3 $began $ended" 1<>"$1/exit.new" && {
-          sync -- "$1/stdout" "$1/stderr" "$1/exit.new" 2>/dev/null || sync
-          mv -f -- "$1/exit.new" "$1/exit"
-        }
+        umask 077
+        printf '%-119s\n' "$code $3 $began $ended $3" 1<>"$1/exit"
         exec 8>&-
-        sync -- "$1" 2>/dev/null
+        { sync -- "$1/stdout" "$1/stderr" "$1/exit" 2>/dev/null || sync; } && : >"$1/flushed" && sync -- "$1" 2>/dev/null
 
         """#
 }

@@ -36,7 +36,7 @@ import Testing
     private func abandoned(_ playbook: String = Bench.playbook) async throws -> Bench {
         let bench = try Bench(["play.yaml": playbook])
         let go = bench.desk.file("go")
-        try bench.desk.write("one-b", "until [ -e \(go) ]; do sleep 0.05; done; . \(go)")
+        try bench.desk.write("one-b", "until grep -q end \(go); do sleep 0.05; done; . \(go)")
         let (signals, sender) = AsyncStream.makeStream(of: RunEngine.Signal.self)
         let log = bench.desk.file("log")
         await bench.events.onStart(of: "steps.1/b") {
@@ -66,7 +66,7 @@ import Testing
         async let resumed = bench.resume()
         try await Task.sleep(for: .milliseconds(300))
         #expect(log(of: "b", bench) == ["one b"])
-        try bench.desk.write("go")
+        try bench.desk.write("go", ": # end")
         #expect(try await resumed.exitCode == 0)
         #expect(bench.log == Bench.fullLog)
         let left = (try? FileManager.default.contentsOfDirectory(atPath: bench.desk.file("node"))) ?? []
@@ -75,7 +75,7 @@ import Testing
 
     @Test func `a step that was killed meanwhile is in doubt, and resume takes it back first`() async throws {
         let bench = try await abandoned()
-        try bench.desk.write("go", "rm \(bench.desk.file("one-b")); : >\(bench.desk.file("one-b")); kill -9 $$")
+        try bench.desk.write("go", "rm \(bench.desk.file("one-b")); : >\(bench.desk.file("one-b")); kill -9 $$ # end")
         #expect(try await bench.resume().exitCode == 0)
         #expect(log(of: "b", bench) == ["one b", "undo-one b", "one b", "two b", "look b"])
     }
@@ -83,7 +83,7 @@ import Testing
     @Test func `a line that is not to be run again halts the resumed run where it did not end well`() async throws {
         for (end, reason) in [("kill -9 $$", "ended by signal 9"), ("exit 7", "exit code 7")] {
             let bench = try await abandoned(Bench.playbook.replacing("redo: after-undo", with: "redo: never"))
-            try bench.desk.write("go", end)
+            try bench.desk.write("go", end + " # end")
             let before = bench.log
             let halted = try await bench.resume()
             #expect(halted.exitCode == 3)
@@ -98,8 +98,8 @@ import Testing
         let id = try await bench.record().id
         // As if the controller had died between the intent and the command.
         let job = bench.desk.file("node/jobs/\(id).steps.1%2Fb.1")
-        try bench.desk.write("go")
-        while !FileManager.default.fileExists(atPath: job + "/exit") { try await Task.sleep(for: .milliseconds(20)) }
+        try bench.desk.write("go", ": # end")
+        while !FileManager.default.fileExists(atPath: job + "/flushed") { try await Task.sleep(for: .milliseconds(20)) }
         try FileManager.default.removeItem(atPath: job)
         #expect(try await bench.resume().exitCode == 0)
         #expect(log(of: "b", bench) == ["one b", "one b", "two b", "look b"])

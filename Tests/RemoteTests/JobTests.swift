@@ -248,16 +248,21 @@ struct JobTests {
             _ = try await bench.host().run(bench.command("echo told; exit 2"))
             let files = ShellQuoting.quote(bench.files())
             // As another boot finds them.
-            try await bench.sh("echo another >\(files)/alive")
+            try await bench.sh("until [ -e \(files)/flushed ]; do sleep 0.02; done; echo another >\(files)/alive")
             guard case .ended(let end) = try await bench.host().settle(within: .seconds(5)) else {
                 Issue.record("not ended")
                 return
             }
             #expect(end.exitCode == 2)
             #expect(end.output == "told\n")
-            try await bench.sh("mv \(files)/exit \(files)/exit.new; rm \(files)/pid")
-            let found = try await bench.host().settle(within: .seconds(5))
-            #expect(found == .inDoubt("the node went down before the job had ended"))
+            try await bench.sh("rm \(files)/flushed")
+            let unflushed = try await bench.host().settle(within: .seconds(5))
+            #expect(unflushed == .inDoubt("the node went down as it ended; what it printed may be lost"))
+            for torn in ["-", "0", "0 nonce 1.00 2.00", "0 nonce 1.00 2.00 non"] {
+                try await bench.sh("rm -f \(files)/pid; echo '\(torn)' >\(files)/exit")
+                let found = try await bench.host().settle(within: .seconds(5))
+                #expect(found == .inDoubt("the node went down before the job had ended"), "\(torn)")
+            }
         }
     }
 
