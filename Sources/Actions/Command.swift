@@ -22,7 +22,13 @@ package struct Command: Action {
         word: "command",
         summary: "Runs a line of shell on the node and judges its exit code and its output.",
         parameters: [
-            .init("run", .string, required: true, "The line; /bin/sh runs it with empty standard input."),
+            .init(
+                "run",
+                .string,
+                required: true,
+                "The line; /bin/sh runs it with empty standard input. When the step may take over a minute, it goes on without the "
+                    + "connection and without pawl, and resume waits for its end."
+            ),
             .init("as", .string, "The user that runs it, by runuser as root and by sudo -n otherwise."),
             .init(
                 "success",
