@@ -43,7 +43,13 @@ package struct EtcdMigrate: Action {
     }
 
     package var traits: ActionTraits {
-        ActionTraits(effect: .once, resource: "etcd data", hasUndo: true, defaultTimeout: .seconds(1800))
+        ActionTraits(
+            effect: .once,
+            resource: "etcd data",
+            hasUndo: true,
+            defaultTimeout: .seconds(1800),
+            job: .always
+        )
     }
 
     private func migration(_ context: ActionContext) async throws(ActionFailure) -> Migration? {
@@ -131,7 +137,9 @@ package struct EtcdMigrate: Action {
             prepared: try await prepared(context)
         )
         let baseline = try await baseline(context)
-        let report = try await target.report(migration.runCommand(options))
+        var command = migration.runCommand(options)
+        command.isDetached = context.isJob
+        let report = try await target.report(command)
         let outcome: MigrationOutcome
         do {
             outcome = try MigrationOutcome.judge(report, baseline: baseline)
@@ -174,7 +182,9 @@ package struct EtcdMigrate: Action {
         case .refused(let message, let remedy): throw ActionFailure(message, remedy: remedy)
         case .nothing(let text), .full(let text), .databaseOnly(let text): reason = text
         }
-        let report = try await target.report(migration.restoreCommand(choice, timeout: context.timeout))
+        var command = migration.restoreCommand(choice, timeout: context.timeout)
+        command.isDetached = context.isJob
+        let report = try await target.report(command)
         for fact in ["migrated_revision", "migrated_keys"] { try await context.record(fact, "") }
         var values = ["restore": choice.kind, "backup": migration.backup.path]
         values["sha256"] = report["sha256"]

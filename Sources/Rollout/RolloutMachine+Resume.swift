@@ -24,7 +24,9 @@ extension RolloutMachine {
             case .outcome(.failed(let failure)): states[id] = .failed(failure)
             case .outcome(.inDoubt(let failure)): states[id] = .inDoubt(failure)
             case .undoIntent: states[id] = .inDoubt(unseenEnd(of: id))
-            case .undoOutcome(.succeeded): markUndone(id)
+            case .undoOutcome(.succeeded):
+                markUndone(id)
+                markSpent(id)
             case .undoOutcome(.failed(let failure)), .undoOutcome(.inDoubt(let failure)): states[id] = .inDoubt(failure)
             }
         }
