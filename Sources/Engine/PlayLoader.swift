@@ -4,12 +4,16 @@ import Actions
 import Etcd
 import Fleet
 import Playbooks
+import Remote
 import Rollout
 
 /// Reads inventory, playbook and command line into a ``Play``.
 ///
 /// Contacts nothing.
 package struct PlayLoader {
+    /// Variables that pawl itself reads.
+    private static let variableNames = EtcdSettings.variableNames.union([NodeState.variable])
+
     private var diagnostics: [Diagnostic] = []
     private let request: RunRequest
 
@@ -116,7 +120,7 @@ package struct PlayLoader {
     ) {
         let known = host.variables.merging(inventory.magicVariables(of: host)) { _, magic in magic }
         let variables = collect { () throws(DiagnosticsError) in
-            try scope.filledVariables(inventory: known, requiring: EtcdSettings.variableNames)
+            try scope.filledVariables(inventory: known, requiring: Self.variableNames)
         }
         var resolved = host
         if let variables { resolved.variables = variables }
@@ -126,7 +130,7 @@ package struct PlayLoader {
     }
 
     private func warnings(_ extra: [String: Value], _ playbook: Playbook, _ inventory: Inventory) -> [Diagnostic] {
-        let known = inventory.hosts.reduce(into: EtcdSettings.variableNames) { $0.formUnion($1.variables.keys) }
+        let known = inventory.hosts.reduce(into: Self.variableNames) { $0.formUnion($1.variables.keys) }
         return inventory.warnings + ExtraVariables.warnings(for: extra, playbook: playbook, known: known)
     }
 

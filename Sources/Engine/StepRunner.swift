@@ -28,6 +28,8 @@ struct StepRunner: Sendable {
         var attempt: Int
         var completedHosts: Set<String>
         var progress: @Sendable (String) -> Void
+        /// Whether the step is being taken back.
+        var isUndo = false
     }
 
     func perform(_ call: Call) async -> Ending {
@@ -35,7 +37,9 @@ struct StepRunner: Sendable {
     }
 
     func undo(_ call: Call) async -> Ending {
-        await ending(of: call) { action, context throws(ActionFailure) in try await action.undo(context) }
+        var call = call
+        call.isUndo = true
+        return await ending(of: call) { action, context throws(ActionFailure) in try await action.undo(context) }
     }
 
     /// Looks at what the node shows of a step.

@@ -70,6 +70,8 @@ package enum ReplicaText {
     ///   - records: all records of the run.
     ///   - facts: all facts of the run.
     ///   - known: what the node has already.
+    /// - Returns: the line, with its newline.
+    /// - Throws: `invalid` when it would be too long.
     package static func entry(
         _ entry: RunReplica.Entry,
         records: [StepRecord],
