@@ -51,7 +51,8 @@ package struct NodeWay: Sendable {
 }
 
 extension NodeWay {
-    static func close(_ ways: [NodeWay]) async {
+    /// Ends the connections.
+    package static func close(_ ways: [NodeWay]) async {
         await withDiscardingTaskGroup { group in
             for way in ways { group.addTask { await way.host.close() } }
         }

@@ -22,8 +22,11 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup var inventory: InventoryOptions
     @OptionGroup var variables: VariableOptions
     @OptionGroup var state: StateOptions
+    @OptionGroup var grace: GraceOptions
     @OptionGroup var output: OutputOptions
     @Flag(name: .long, help: "Do not ask before the first change.") var yes = false
+    @Flag(name: .long, help: "Give up the run that the nodes are in the middle of, and begin this one.")
+    var supersede = false
     @Option(name: .long, help: "Perform this plan file (pawl plan --out), and refuse if the inputs no longer match.")
     var plan: String?
     @Argument(help: "The playbook.") var playbook: String
@@ -52,11 +55,12 @@ struct RunCommand: AsyncParsableCommand {
             let signals = await SignalSource.install()
             let view = session.view(of: made)
             let conclusion = try await view.run {
-                try await session.controller(store, state).run(
+                try await session.controller(store, state, grace: grace.duration).run(
                     made,
                     of: play,
                     request: request,
                     over: hosts,
+                    supersedes: supersede,
                     observer: view,
                     signals: signals.signals
                 )
