@@ -15,6 +15,16 @@ extension RunController {
 
     // MARK: - Before
 
+    /// Refuses when the nodes of a play are in the middle of a run; asks them, and changes nothing.
+    package static func demandFreeNodes(
+        of play: Play,
+        _ request: RunRequest,
+        over hosts: HostDirectory
+    ) async throws(RunControllerError) {
+        let round = await ReplicaRound.ask(hosts.readOnly().nodeWays(of: play))
+        try ReplicaJudgement(round: round, inventory: request.inventoryWords).demandFree()
+    }
+
     /// Makes sure that the nodes of a new run are not in the middle of another.
     ///
     /// - Returns: the first lines of replicas that the new run may write over.

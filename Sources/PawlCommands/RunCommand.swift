@@ -41,7 +41,7 @@ struct RunCommand: AsyncParsableCommand {
                 throw ValidationError("Without a terminal nobody can be asked: add --yes to change the cluster.")
             }
             let hosts = HostDirectory(play, connector: session.connector)
-            let survey = try await Surveyor.survey(play, hosts.readOnly())
+            let survey = try await survey(play, request, hosts)
             let made = Planner.plan(play, survey)
             if let plan { try PlanFile.demand(made, matches: plan) }
             if !yes {
@@ -66,6 +66,16 @@ struct RunCommand: AsyncParsableCommand {
                 )
             }
             if conclusion.exitCode != 0 { throw ExitCode(conclusion.exitCode) }
+        }
+    }
+
+    /// A member that does not answer may be one that another run has stopped, which is the better thing to say.
+    private func survey(_ play: Play, _ request: RunRequest, _ hosts: HostDirectory) async throws -> Survey {
+        do {
+            return try await Surveyor.survey(play, hosts.readOnly())
+        } catch {
+            if !supersede { try await RunController.demandFreeNodes(of: play, request, over: hosts) }
+            throw error
         }
     }
 }
