@@ -32,12 +32,30 @@ struct ReplicaJudgement: Sendable {
 
     // MARK: - A run that is to be gone on with
 
+    /// What a journal still has to be told of its run by the nodes: what it had not flushed when its machine lost power.
+    struct Arrears: Sendable {
+        var records: [StepRecord] = []
+        var facts: [FactRecord] = []
+    }
+
     /// Refuses when the nodes know more of a run than its journal, or something else.
+    ///
+    /// Intents of changes are flushed before their effect, so that what a journal may have lost by itself holds none.
+    /// Nodes that know of one were changed from elsewhere.
+    ///
+    /// - Parameters:
+    ///   - run: the run, as the journal has it.
+    ///   - records: all that the journal has of it.
+    ///   - facts: the same.
+    ///   - changes: the steps that change something.
+    /// - Returns: what the nodes know beyond it.
+    /// - Throws: the difference, with what to do.
     func demandAgreement(
         with run: RunRecord,
         records: [StepRecord],
-        facts: [FactRecord]
-    ) throws(RunControllerError) {
+        facts: [FactRecord],
+        changes: Set<String>
+    ) throws(RunControllerError) -> Arrears {
         try demandReadable { _ in true }
         let open = round.open
         if let other = open.keys.sorted().first(where: { $0 != run.id }) {
@@ -50,25 +68,45 @@ struct ReplicaJudgement: Sendable {
             )
         }
         try demandNotEnded(run, ReplicaExtent(records: records.count, facts: facts.count))
-        for carried in round.carried[run.id] ?? [] {
-            let replica = carried.replica
-            if replica.run.planDigest == run.planDigest, replica.isBeginning(ofRecords: records, facts: facts) {
-                continue
+        let carried = round.carried[run.id] ?? []
+        for item in carried {
+            let isKnown = item.replica.records.dropFirst(records.count).allSatisfy { record in
+                ![.intent, .undoIntent].contains(record.kind) || !changes.contains(record.step)
             }
-            let mine = records.last.map { "\($0.step) (\($0.kind.rawValue)) at \(Self.time($0.at))" } ?? "nothing"
-            let isOtherPlan = replica.run.planDigest != run.planDigest
-            throw RunControllerError(
-                .drift,
-                isOtherPlan
-                    ? "run \(run.id) has the plan \(run.planDigest.prefix(12)) in the journal, and "
-                        + "\(replica.run.planDigest.prefix(12)) on \(carried.host)"
-                    : "the nodes know more of run \(run.id) than this journal does, or something else\n"
-                        + "  the journal: \(records.count) records and \(facts.count) facts, the last of \(mine)\n"
-                        + "  \(carried.host): \(replica.extent), the last of \(Self.deed(replica.entry))",
-                remedy: "the run went on elsewhere: go on where its journal is (\(replica.entry.writer.host)), or from "
-                    + "the nodes: `pawl resume \(inventory) \(run.id) --state NEWDIR`"
-            )
+            let isOfPlan = item.replica.run.planDigest == run.planDigest
+            guard isOfPlan, isKnown, item.replica.isCompatible(withRecords: records, facts: facts) else {
+                throw disagreement(of: item, with: run, records, facts)
+            }
         }
+        guard let joined = RunReplica.joined(carried.map(\.replica)) else {
+            if let first = carried.first { throw disagreement(of: first, with: run, records, facts) }
+            return Arrears()
+        }
+        return Arrears(
+            records: Array(joined.records.dropFirst(records.count)),
+            facts: Array(joined.facts.dropFirst(facts.count))
+        )
+    }
+
+    private func disagreement(
+        of carried: ReplicaRound.Carried,
+        with run: RunRecord,
+        _ records: [StepRecord],
+        _ facts: [FactRecord]
+    ) -> RunControllerError {
+        let replica = carried.replica
+        let mine = records.last.map { "\($0.step) (\($0.kind.rawValue)) at \(Self.time($0.at))" } ?? "nothing"
+        return RunControllerError(
+            .drift,
+            replica.run.planDigest != run.planDigest
+                ? "run \(run.id) has the plan \(run.planDigest.prefix(12)) in the journal, and "
+                    + "\(replica.run.planDigest.prefix(12)) on \(carried.host)"
+                : "the nodes know more of run \(run.id) than this journal does, or something else\n"
+                    + "  the journal: \(records.count) records and \(facts.count) facts, the last of \(mine)\n"
+                    + "  \(carried.host): \(replica.extent), the last of \(Self.deed(replica.entry))",
+            remedy: "the run went on elsewhere: go on where its journal is (\(replica.entry.writer.host)), or from "
+                + "the nodes: `pawl resume \(inventory) \(run.id) --state NEWDIR`"
+        )
     }
 
     /// A marker that this journal's own end left, before its state was set, says nothing new.

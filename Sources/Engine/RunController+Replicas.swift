@@ -45,17 +45,21 @@ extension RunController {
         return try headers(of: round, except: run)
     }
 
-    /// Makes sure that the nodes know nothing of a run that its journal does not.
+    /// Makes sure that the nodes know nothing of a run that its journal does not, but for what the journal had not flushed
+    /// when its machine lost power; that is put into it.
     ///
     /// - Returns: the first lines of replicas that the run may write over.
     func demandAgreement(of open: OpenRun, over hosts: HostDirectory) async throws -> [String] {
         guard keepsReplicas else { return [] }
         let round = await ReplicaRound.ask(hosts.readOnly().nodeWays(of: open.play))
-        try ReplicaJudgement(round: round, inventory: open.request.inventoryWords).demandAgreement(
+        let arrears = try ReplicaJudgement(round: round, inventory: open.request.inventoryWords).demandAgreement(
             with: try await store.run(open.id),
             records: try await store.records(of: open.id),
-            facts: try await store.factHistory(of: open.id)
+            facts: try await store.factHistory(of: open.id),
+            changes: Set(open.plan.steps.filter { $0.effect != .readOnly }.map(\.id.text))
         )
+        for record in arrears.records { try await store.append(record) }
+        for fact in arrears.facts { try await store.recordFact(fact) }
         return try headers(of: round, except: open.id)
     }
 

@@ -106,11 +106,11 @@ package struct RunController: Sendable {
     ) async throws -> RunConclusion {
         let lock = try await store.acquireController(run: open.id)
         defer { lock.release() }
-        // Another controller may have gone on between the reading and the lock.
-        var open = open
-        open.history = try await RunJournal(store: store, run: open.id).history()
         let hosts = HostDirectory(open.play, connector: connector)
         let stale = try await demandAgreement(of: open, over: hosts)
+        // Another controller may have gone on between the reading and the lock, or the nodes knew more.
+        var open = open
+        open.history = try await RunJournal(store: store, run: open.id).history()
         return try await perform(open, over: hosts, replacing: stale, observer, signals)
     }
 

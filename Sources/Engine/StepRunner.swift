@@ -27,6 +27,7 @@ struct StepRunner: Sendable {
         var step: PlannedStep
         var attempt: Int
         var completedHosts: Set<String>
+        var hasChangedAnything = true
         var progress: @Sendable (String) -> Void
         /// Whether the step is being taken back.
         var isUndo = false
@@ -84,7 +85,7 @@ struct StepRunner: Sendable {
         }
         let action = try ActionRegistry.make(resolved.action, resolved.parameters)
         let become = resolved.become ?? play.playbook.become.value
-        let context = ActionContext(
+        var context = ActionContext(
             run: run,
             step: call.step.id,
             attempt: call.attempt,
@@ -95,6 +96,7 @@ struct StepRunner: Sendable {
             facts: facts,
             progress: call.progress
         )
+        context.hasChangedAnything = call.hasChangedAnything
         return (action, context)
     }
 

@@ -9,6 +9,14 @@ extension RunReplica {
             && facts.map { $0.normalized() }.starts(with: self.facts)
     }
 
+    /// Whether this and a journal are one run's at two moments, whichever is the later.
+    package func isCompatible(withRecords records: [StepRecord], facts: [FactRecord]) -> Bool {
+        let others = Self.renumbered(records)
+        let otherFacts = facts.map { $0.normalized() }
+        return (others.starts(with: self.records) || self.records.starts(with: others))
+            && (otherFacts.starts(with: self.facts) || self.facts.starts(with: otherFacts))
+    }
+
     /// What replicas of one run say together: the longest of their records and facts, and the newest entry.
     ///
     /// Two that were written at the same time on two nodes may each have something that the other has not.

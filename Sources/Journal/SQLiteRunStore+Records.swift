@@ -33,7 +33,7 @@ extension SQLiteRunStore {
     }
 
     @discardableResult
-    package func append(_ record: StepRecord) async throws(JournalError) -> Int64 {
+    package func append(_ record: StepRecord, _ durability: Durability) async throws(JournalError) -> Int64 {
         let record = record.normalized()
         try Self.check(record.problem)
         let row = try Self.row(of: record)
@@ -116,10 +116,10 @@ extension SQLiteRunStore {
         try await runs().first { states.contains($0.state) }
     }
 
-    package func recordFact(_ fact: FactRecord) async throws(JournalError) {
+    package func recordFact(_ fact: FactRecord, _ durability: Durability) async throws(JournalError) {
         let fact = fact.normalized()
         try Self.check(fact.problem)
-        try await write { try $0.execute(sql: Self.insertFact, arguments: Self.row(of: fact)) }
+        try await write(durability) { try $0.execute(sql: Self.insertFact, arguments: Self.row(of: fact)) }
     }
 
     package func fact(_ name: String, of run: String) async throws(JournalError) -> String? {
