@@ -16,10 +16,10 @@ struct ReplicaJudgement: Sendable {
 
     // MARK: - A new run
 
-    /// Refuses when the nodes are in the middle of a run.
-    func demandFree() throws(RunControllerError) {
+    /// Refuses when the nodes are in the middle of a run, but for the one that the new run goes on from.
+    func demandFree(but origin: String? = nil) throws(RunControllerError) {
         try demandReadable { _ in true }
-        let open = round.open
+        let open = round.open.filter { $0.key != origin }
         guard let run = open.keys.sorted().first, let carried = open[run] else { return }
         throw RunControllerError(
             .drift,
@@ -68,6 +68,7 @@ struct ReplicaJudgement: Sendable {
             )
         }
         try demandNotEnded(run, ReplicaExtent(records: records.count, facts: facts.count))
+        try demandNotOvertaken(run, lastActive: records.last?.at ?? run.createdAt)
         let carried = round.carried[run.id] ?? []
         for item in carried {
             let isKnown = item.replica.records.dropFirst(records.count).allSatisfy { record in
@@ -125,6 +126,19 @@ struct ReplicaJudgement: Sendable {
                 + "\(marker.state.rawValue) since \(Self.time(marker.at)), by \(marker.writer)"
                 + (marker.reason.map { ": \($0)" } ?? ""),
             remedy: "there is nothing to resume; `pawl verify \(inventory)` shows whether the members are right"
+        )
+    }
+
+    /// A run that another one came after, as a rollback, is over although nobody said so here.
+    private func demandNotOvertaken(_ run: RunRecord, lastActive: Date) throws(RunControllerError) {
+        let later = round.ended.values.filter { $0.run != run.id && $0.at > lastActive }
+        guard let marker = later.max(by: { $0.at < $1.at }) else { return }
+        throw RunControllerError(
+            .drift,
+            "the journal says that run \(run.id) is \(run.state.rawValue), last at \(Self.time(lastActive)); since then "
+                + "run \(marker.run) (\(marker.playbook)) came to its end on the nodes at \(Self.time(marker.at)), by "
+                + "\(marker.writer): \(marker.state.rawValue)",
+            remedy: "what this run found is not so any more; look at the members, and begin anew where that is needed"
         )
     }
 

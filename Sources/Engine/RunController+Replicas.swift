@@ -33,14 +33,15 @@ extension RunController {
         of play: Play,
         _ request: RunRequest,
         over hosts: HostDirectory,
-        supersedes: Bool
+        _ superseding: Supersession
     ) async throws -> [String] {
         guard keepsReplicas else { return [] }
         let round = await ReplicaRound.ask(hosts.readOnly().nodeWays(of: play))
-        if supersedes {
-            try await giveUp(round, for: run, of: play, over: hosts)
-        } else {
-            try ReplicaJudgement(round: round, inventory: request.inventoryWords).demandFree()
+        let judgement = ReplicaJudgement(round: round, inventory: request.inventoryWords)
+        switch superseding {
+        case .nothing: try judgement.demandFree()
+        case .run(let other): try judgement.demandFree(but: other)
+        case .everything: try await giveUp(round, for: run, of: play, over: hosts)
         }
         return try headers(of: round, except: run)
     }

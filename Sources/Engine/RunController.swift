@@ -45,7 +45,7 @@ package struct RunController: Sendable {
     ///   - play: inventory, playbook and variables.
     ///   - request: kept in the journal for a later resume.
     ///   - hosts: the ways to the nodes, as the survey used them.
-    ///   - supersedes: whether another run that the nodes are in the middle of is given up for this one.
+    ///   - superseding: what the nodes may be in the middle of.
     ///   - observer: the view.
     ///   - signals: SIGINT and SIGTERM.
     /// - Returns: the last words and the exit code.
@@ -56,14 +56,14 @@ package struct RunController: Sendable {
         of play: Play,
         request: RunRequest,
         over hosts: HostDirectory,
-        supersedes: Bool = false,
+        superseding: Supersession = .nothing,
         observer: any RunObserver,
         signals: AsyncStream<RunEngine.Signal>
     ) async throws -> RunConclusion {
         let run = RunName.new()
         let lock = try await store.acquireController(run: run)
         defer { lock.release() }
-        let stale = try await prepareNodes(for: run, of: play, request, over: hosts, supersedes: supersedes)
+        let stale = try await prepareNodes(for: run, of: play, request, over: hosts, superseding)
         try await store.create(try record(run, plan, request))
         let open = OpenRun(id: run, plan: plan, play: play, request: request, history: [])
         return try await perform(open, over: hosts, replacing: stale, observer, signals)

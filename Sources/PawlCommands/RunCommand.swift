@@ -60,7 +60,7 @@ struct RunCommand: AsyncParsableCommand {
                     of: play,
                     request: request,
                     over: hosts,
-                    supersedes: supersede,
+                    superseding: supersede ? .everything : .nothing,
                     observer: view,
                     signals: signals.signals
                 )

@@ -87,7 +87,7 @@ struct Bench: Sendable {
     func run(
         _ signals: AsyncStream<RunEngine.Signal> = .init { _ in },
         on store: (any RunStore)? = nil,
-        supersedes: Bool = false,
+        superseding: Supersession = .nothing,
         limit: String? = nil,
         grace: Duration = RunEngine.defaultGrace
     ) async throws -> RunConclusion {
@@ -101,7 +101,7 @@ struct Bench: Sendable {
             of: play,
             request: request,
             over: hosts,
-            supersedes: supersedes,
+            superseding: superseding,
             observer: events,
             signals: signals
         )

@@ -30,13 +30,13 @@ import Testing
         return value?.intValue ?? -1
     }
 
-    /// A run that was killed within the first step of the second host.
-    private func killed(_ bench: Bench, on store: InMemoryRunStore? = nil) async throws {
+    /// A run that was killed within a step, once that has written a line into the log.
+    private func killed(_ bench: Bench, in step: String = "steps.1/b", after line: String = "one b") async throws {
         let (signals, sender) = AsyncStream.makeStream(of: RunEngine.Signal.self)
         let log = bench.desk.file("log")
-        await bench.events.onStart(of: "steps.1/b") {
+        await bench.events.onStart(of: step) {
             Task {
-                while !((try? String(contentsOfFile: log, encoding: .utf8)) ?? "").contains("one b") {
+                while !((try? String(contentsOfFile: log, encoding: .utf8)) ?? "").contains(line) {
                     await Task.yield()
                 }
                 sender.yield(.abandon)
@@ -44,7 +44,7 @@ import Testing
         }
         var bench = bench
         bench.connector = { DyingHost(host: LocalHost(name: $0.name)) }
-        #expect(try await bench.run(signals, on: store).exitCode == 130)
+        #expect(try await bench.run(signals).exitCode == 130)
         await bench.events.onEvent { _ in }
     }
 
@@ -202,7 +202,7 @@ import Testing
         #expect(try await elsewhere.runs().isEmpty)
 
         try bench.desk.remove("broken-b")
-        #expect(try await bench.run(supersedes: true).exitCode == 0)
+        #expect(try await bench.run(superseding: .everything).exitCode == 0)
         #expect(try await bench.store.run(first).state == .abandoned)
         #expect(await #expect(throws: RunControllerError.self) { try await bench.resume(first) }?.code == .nothingToDo)
         #expect(try marker(bench, "b").state == .done)
@@ -211,7 +211,7 @@ import Testing
     @Test func `a run that was given up is told so where it was begun`() async throws {
         let bench = try Bench(["broken-b": ""])
         #expect(try await bench.run().exitCode == 3)
-        #expect(try await bench.run(on: InMemoryRunStore(), supersedes: true).exitCode == 3)
+        #expect(try await bench.run(on: InMemoryRunStore(), superseding: .everything).exitCode == 3)
         let error = await #expect(throws: RunControllerError.self) { try await bench.resume() }
         #expect(error?.exitCode == 6)
         #expect(error?.message.contains("another") == true)
@@ -219,11 +219,27 @@ import Testing
         let quiet = try Bench(["broken-b": ""])
         #expect(try await quiet.run().exitCode == 3)
         try quiet.desk.write("not-ready-a", "")
-        #expect(try await quiet.run(on: InMemoryRunStore(), supersedes: true).exitCode == 4)
+        #expect(try await quiet.run(on: InMemoryRunStore(), superseding: .everything).exitCode == 4)
         let told = await #expect(throws: RunControllerError.self) { try await quiet.resume() }
         #expect(told?.exitCode == 6)
         #expect(told?.message.contains("abandoned") == true)
         #expect(told?.message.contains("superseded by run") == true)
+    }
+
+    @Test func `a run that goes on from another takes its place on the nodes, and that one is over`() async throws {
+        let bench = try Bench(["broken-b": ""])
+        #expect(try await bench.run().exitCode == 3)
+        let first = try await bench.record()
+        try bench.desk.remove("broken-b")
+        let second = InMemoryRunStore()
+        let other = await #expect(throws: RunControllerError.self) {
+            try await bench.run(on: second, superseding: .run("another"))
+        }
+        #expect(other?.exitCode == 6)
+        #expect(try await bench.run(on: second, superseding: .run(first.id)).exitCode == 0)
+        let error = await #expect(throws: RunControllerError.self) { try await bench.resume(first.id) }
+        #expect(error?.exitCode == 6)
+        #expect(error?.message.contains("since then") == true)
     }
 
     @Test func `what cannot be read on a node refuses a new run, and is put aside when that is given up`() async throws
@@ -236,7 +252,7 @@ import Testing
         #expect(error?.exitCode == 6)
         #expect(error?.message.contains("state-b/run cannot be read") == true)
         #expect(bench.log == [])
-        #expect(try await bench.run(supersedes: true).exitCode == 0)
+        #expect(try await bench.run(superseding: .everything).exitCode == 0)
         #expect(files(bench, "b") == ["last-run", "run.unreadable"])
     }
 
@@ -372,32 +388,21 @@ import Testing
     @Test func `a journal that was lost after the first intent is made good by the one node that has it`() async throws
     {
         let bench = try Bench()
-        let (signals, sender) = AsyncStream.makeStream(of: RunEngine.Signal.self)
-        await bench.events.onStart(of: "freeze.1/a") { sender.yield(.abandon) }
-        let freeze = Bench.playbook.replacing(
+        let slow = Bench.playbook.replacing(
             "echo freeze >>{{ dir }}/log",
             with: "echo freeze >>{{ dir }}/log; sleep 60"
         )
-        try bench.desk.write("play.yaml", freeze)
-        var abandoned = bench
-        abandoned.connector = { DyingHost(host: LocalHost(name: $0.name)) }
-        // The order has not reached the node, or it has: both are gone on from.
-        #expect(try await abandoned.run(signals).exitCode == 130)
-        await bench.events.onEvent { _ in }
-        if files(bench, "a") == ["run"] {
-            let store = InMemoryRunStore()
-            let open = try await bench.controller(store).open(
-                nil,
-                from: [bench.desk.file("hosts.ini")],
-                limit: nil,
-                keepingPlaybooksIn: URL(filePath: bench.desk.file("playbooks"))
-            )
-            #expect(open.history.count >= 1)
-            #expect(open.history.last?.kind == .intent)
-        } else {
-            let none = await #expect(throws: RunControllerError.self) { try await bench.resumeElsewhere() }
-            #expect(none?.code == .unknownRun)
-        }
+        try bench.desk.write("play.yaml", slow)
+        try await killed(bench, in: "freeze.1/a", after: "freeze")
+        #expect(["a", "b", "c"].map { files(bench, $0) } == [["run"], [], []])
+        let open = try await bench.controller(InMemoryRunStore()).open(
+            nil,
+            from: [bench.desk.file("hosts.ini")],
+            limit: nil,
+            keepingPlaybooksIn: URL(filePath: bench.desk.file("playbooks"))
+        )
+        #expect(open.history.last?.step == StepID("freeze.1/a"))
+        #expect(open.history.last?.kind == .intent)
     }
 
     @Test func `a node that does not answer may know more, unless its steps are done`() async throws {
