@@ -108,6 +108,39 @@ import Testing
         #expect(counts.prefix(3) == ["7", "3", "5"])
     }
 
+    @Test func `after a command whose end nobody saw the node gets the whole again`() async throws {
+        let bench = try Bench(["broken-b": ""])
+        try await bench.run()
+        let ledger = try ReplicaLedger(
+            try await bench.record(),
+            playbook: "x",
+            store: bench.store,
+            writer: RunReplica.Writer(host: "h", pid: 1, version: "1")
+        )
+        func isWhole(_ host: String) async throws -> Bool {
+            let place = ReplicaLedger.Place(host: host, become: true)
+            switch try await ledger.text(for: place, .performing, step: "steps.1/\(host)", attempt: 1) {
+            case .whole: return true
+            case .more: return false
+            }
+        }
+        let place = ReplicaLedger.Place(host: "a", become: true)
+        #expect(try await isWhole("a"))
+        await ledger.confirm(place)
+        #expect(try await !isWhole("a"))
+        // Nobody confirmed the second.
+        #expect(try await isWhole("a"))
+        await ledger.confirm(place)
+        // Another user has another directory there, and another node knows nothing.
+        let other = ReplicaLedger.Place(host: "a", become: false)
+        guard case .whole = try await ledger.text(for: other, .undoing, step: "steps.1/a", attempt: 1) else {
+            Issue.record("what root has was taken for the user's")
+            return
+        }
+        #expect(try await isWhole("b"))
+        #expect(try await !isWhole("a"))
+    }
+
     @Test func `a run that halted says so on every node, with all that is known`() async throws {
         let bench = try Bench(["broken-b": ""])
         #expect(try await bench.run().exitCode == 3)
