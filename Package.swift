@@ -101,7 +101,7 @@ let package = Package(
         tests(
             "PawlCommandsTests",
             [
-                "PawlCommands", "Reports", "Engine", "Actions", "Rollout", "Journal", "Playbooks", "Fleet",
+                "PawlCommands", "Reports", "Engine", "Actions", "Rollout", "Journal", "Remote", "Playbooks", "Fleet",
                 argumentParser,
             ]
         ),

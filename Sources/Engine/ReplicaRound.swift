@@ -12,6 +12,12 @@ package struct ReplicaRound: Sendable {
         /// The file on the node.
         package var path: String
         package var content: Content
+
+        package init(host: String, path: String, content: Content) {
+            self.host = host
+            self.path = path
+            self.content = content
+        }
     }
 
     package enum Content: Sendable {

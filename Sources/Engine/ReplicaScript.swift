@@ -47,9 +47,10 @@ struct ReplicaScript: Sendable {
 
     /// Behind the command: how it ended.
     ///
-    /// Not flushed, because the node is asked what is true in any case.
+    /// Not flushed, because the node is asked what is true in any case; and only while the replica is there: a command that
+    /// was left at work may end when the run has.
     var ending: String {
-        "if [ -n \"$replica_written\" ]; then { "
+        "if [ -n \"$replica_written\" ] && replica_mine gone; then { "
             + ReplicaText.endingShell(code: "\"$guard_code\"", file: "\"$state/run\"")
             + "; } 2>/dev/null || :; fi"
     }

@@ -513,6 +513,31 @@ import Testing
         #expect(try replica(bench, "c").entry.occasion == .halted)
     }
 
+    @Test func `another plan of the same run is told with both digests`() async throws {
+        let bench = try Bench(["broken-b": ""])
+        #expect(try await bench.run().exitCode == 3)
+        var changed = try replica(bench, "c")
+        changed.run.planDigest = "0123456789abcdef"
+        try bench.desk.write("state-c/run", ReplicaText.text(of: changed))
+        let error = await #expect(throws: RunControllerError.self) { try await bench.resume() }
+        #expect(error?.exitCode == 6)
+        #expect(error?.message.contains("0123456789ab on c") == true)
+        #expect(error?.message.contains(String(try await bench.record().planDigest.prefix(12))) == true)
+        #expect(await #expect(throws: RunControllerError.self) { try await bench.resumeElsewhere() }?.exitCode == 6)
+    }
+
+    @Test func `a command that ends after its run leaves nothing on the node`() async throws {
+        let bench = try Bench()
+        // The run's end reaches the node while the command is still at work.
+        try bench.desk.write("one-b", "rm \(bench.nodeState("b"))/run")
+        let halted = try await bench.run()
+        #expect(halted.report?.reason.contains("is not there any more") == true)
+        #expect(bench.log.contains("one b") && !bench.log.contains("two b"))
+        // Nothing but what the end of this run told.
+        #expect(files(bench, "b") == ["run"])
+        #expect(try replica(bench, "b").entry.occasion == .halted)
+    }
+
     @Test func `another playbook or inventory on the other machine is drift`() async throws {
         let bench = try Bench(["broken-b": ""])
         #expect(try await bench.run().exitCode == 3)
