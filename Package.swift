@@ -60,7 +60,7 @@ let package = Package(
         module("Actions", ["Etcd", "Rollout", "Remote", "Playbooks", "Fleet"]),
         module("Etcd", ["Remote", "Fleet", crypto]),
         module("Rollout", []),
-        module("Journal", [grdb]),
+        module("Journal", ["CZlib", grdb]),
         module("SSH", ["CLibSSH2", "Remote", "Fleet", crypto, logging]),
         module("Remote", ["Fleet", crypto]),
         module("Playbooks", ["Fleet", yams]),
@@ -69,6 +69,11 @@ let package = Package(
             name: "CLibSSH2",
             pkgConfig: "libssh2",
             providers: [.apt(["libssh2-1-dev"]), .brew(["libssh2"])]
+        ),
+        .systemLibrary(
+            name: "CZlib",
+            pkgConfig: "zlib",
+            providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]
         ),
         .target(
             name: "TestSupport",
@@ -96,7 +101,7 @@ let package = Package(
         tests(
             "PawlCommandsTests",
             [
-                "PawlCommands", "Reports", "Engine", "Actions", "Rollout", "Journal", "Playbooks", "Fleet",
+                "PawlCommands", "Reports", "Engine", "Actions", "Rollout", "Journal", "Remote", "Playbooks", "Fleet",
                 argumentParser,
             ]
         ),

@@ -11,6 +11,9 @@ import Rollout
 ///
 /// Contacts nothing.
 package struct PlayLoader {
+    /// Variables that pawl itself reads.
+    private static let variableNames = EtcdSettings.variableNames.union([NodeState.variable])
+
     private var diagnostics: [Diagnostic] = []
     private let request: RunRequest
 
@@ -117,7 +120,7 @@ package struct PlayLoader {
     ) {
         let known = host.variables.merging(inventory.magicVariables(of: host)) { _, magic in magic }
         let variables = collect { () throws(DiagnosticsError) in
-            try scope.filledVariables(inventory: known, requiring: Self.ownVariables)
+            try scope.filledVariables(inventory: known, requiring: Self.variableNames)
         }
         if let variables { checkState(variables, of: host) }
         var resolved = host
@@ -126,9 +129,6 @@ package struct PlayLoader {
         guard let variables, let connection else { return }
         hosts[host.name] = Play.Host(name: host.name, connection: connection, variables: variables)
     }
-
-    /// What pawl itself reads, beside the settings of the connection.
-    private static let ownVariables = EtcdSettings.variableNames.union([NodeState.variable])
 
     private mutating func checkState(_ variables: [String: Value], of host: InventoryHost) {
         guard let value = variables[NodeState.variable] else { return }
@@ -142,7 +142,7 @@ package struct PlayLoader {
     }
 
     private func warnings(_ extra: [String: Value], _ playbook: Playbook, _ inventory: Inventory) -> [Diagnostic] {
-        let known = inventory.hosts.reduce(into: Self.ownVariables) { $0.formUnion($1.variables.keys) }
+        let known = inventory.hosts.reduce(into: Self.variableNames) { $0.formUnion($1.variables.keys) }
         return inventory.warnings + ExtraVariables.warnings(for: extra, playbook: playbook, known: known)
     }
 

@@ -10,26 +10,30 @@ import Rollout
 ///
 /// What the commands call.
 package struct RunController: Sendable {
-    private let store: any RunStore
-    private let connector: HostDirectory.Connector
+    let store: any RunStore
+    let connector: HostDirectory.Connector
     /// As the user would repeat it, for the commands that reports print: `--state DIR`.
-    private let stateArguments: String
-    private let version: String
+    let stateArguments: String
+    let version: String
     /// The command of pawl that is at work.
-    private let command: RepeatedCommands.Command
+    let command: RepeatedCommands.Command
+    /// How long after the first signal the current member may take to come to a safe point.
+    private let grace: Duration
 
     package init(
         store: any RunStore,
         connector: @escaping HostDirectory.Connector,
         stateArguments: String,
         version: String,
-        command: RepeatedCommands.Command = .run
+        command: RepeatedCommands.Command = .run,
+        grace: Duration = RunEngine.defaultGrace
     ) {
         self.store = store
         self.connector = connector
         self.stateArguments = stateArguments
         self.version = version
         self.command = command
+        self.grace = grace
     }
 
     // MARK: - A new run
@@ -42,17 +46,20 @@ package struct RunController: Sendable {
     ///   - request: kept in the journal for a later resume.
     ///   - hosts: the ways to the nodes, as the survey used them.
     ///   - locks: what the survey saw of the nodes' locks; `nil` to look now.
+    ///   - superseding: what the nodes may be in the middle of.
     ///   - observer: the view.
     ///   - signals: SIGINT and SIGTERM.
     /// - Returns: the last words and the exit code.
     /// - Throws: ``JournalError`` when the run cannot be put on record, or another controller holds the journal;
     ///   ``RunControllerError`` when another controller holds the cluster.
+    ///   ``RunControllerError`` when the nodes are in the middle of another run.
     package func run(
         _ plan: Plan,
         of play: Play,
         request: RunRequest,
         over hosts: HostDirectory,
         locks: LockSurvey? = nil,
+        superseding: Supersession = .nothing,
         observer: any RunObserver,
         signals: AsyncStream<RunEngine.Signal>
     ) async throws -> RunConclusion {
@@ -61,8 +68,9 @@ package struct RunController: Sendable {
         defer { lock.release() }
         let open = OpenRun(id: run, plan: plan, play: play, request: request, history: [])
         return try await holdingCluster(for: open, "run", over: hosts, locks) { cluster in
+            let stale = try await prepareNodes(for: run, of: play, request, over: hosts, superseding)
             try await store.create(try record(run, plan, request))
-            return try await perform(open, over: hosts, cluster, observer, signals)
+            return try await perform(open, over: hosts, cluster, replacing: stale, observer, signals)
         }
     }
 
@@ -76,7 +84,10 @@ package struct RunController: Sendable {
     ///   `DiagnosticsError` when they have become invalid.
     package func open(_ name: String?) async throws -> OpenRun {
         let record = try await resumable(name)
-        let request = try RunRequest(record)
+        return try await open(record, try RunRequest(record))
+    }
+
+    func open(_ record: RunRecord, _ request: RunRequest) async throws -> OpenRun {
         let play = try PlayLoader.load(request)
         let plan = try JSONDecoder().decode(Plan.self, from: Data(record.planJSON.utf8))
         try refuseDrift(of: play, from: plan, run: record.id)
@@ -91,7 +102,8 @@ package struct RunController: Sendable {
     ///   - observer: the view.
     ///   - signals: SIGINT and SIGTERM.
     /// - Returns: the last words and the exit code.
-    /// - Throws: ``JournalError`` when another controller holds the journal or it cannot be written.
+    /// - Throws: ``JournalError`` when another controller holds the journal or it cannot be written;
+    ///   ``RunControllerError`` when the nodes know more of the run than the journal does.
     package func resume(
         _ open: OpenRun,
         observer: any RunObserver,
@@ -101,18 +113,22 @@ package struct RunController: Sendable {
         defer { lock.release() }
         let hosts = HostDirectory(open.play, connector: connector)
         return try await holdingCluster(for: open, "resume", over: hosts, nil) { cluster in
-            // Another controller may have gone on between the reading and the lock.
+            let stale = try await demandAgreement(of: open, over: hosts)
+            // Another controller may have gone on between the reading and the lock, or the nodes knew more.
             var open = open
             open.history = try await RunJournal(store: store, run: open.id).history()
-            return try await perform(open, over: hosts, cluster, observer, signals)
+            return try await perform(open, over: hosts, cluster, replacing: stale, observer, signals)
         }
     }
 
-    private func resumable(_ name: String?) async throws -> RunRecord {
+    func resumable(_ name: String?) async throws -> RunRecord {
         if let name {
             let record = try await store.run(name)
-            guard record.state != .done else {
-                throw RunControllerError(.nothingToDo, "run \(record.id) is done; there is nothing to resume")
+            guard record.state != .done, record.state != .abandoned else {
+                throw RunControllerError(
+                    .nothingToDo,
+                    "run \(record.id) is \(record.state.rawValue); there is nothing to resume"
+                )
             }
             return record
         }
@@ -123,7 +139,7 @@ package struct RunController: Sendable {
     }
 
     /// A changed way to a host is no drift; a changed step is.
-    private func refuseDrift(of play: Play, from plan: Plan, run: String) throws {
+    func refuseDrift(of play: Play, from plan: Plan, run: String) throws {
         let now = Planner.plan(play, Survey(order: plan.hosts, memberIDs: plan.inputs.members))
         let current = Dictionary(uniqueKeysWithValues: now.steps.map { ($0.id, $0) })
         let changed = plan.steps.filter { current[$0.id]?.digest != $0.digest }
@@ -167,6 +183,7 @@ package struct RunController: Sendable {
         _ open: OpenRun,
         over hosts: HostDirectory,
         _ cluster: ClusterLock?,
+        replacing stale: [String],
         _ observer: any RunObserver,
         _ signals: AsyncStream<RunEngine.Signal>
     ) async throws -> RunConclusion {
@@ -179,8 +196,11 @@ package struct RunController: Sendable {
             version: version
         )
         let facts = JournalledFacts(store: store, run: open.id)
-        var runner = StepRunner(run: open.id, play: open.play, hosts: hosts, facts: facts)
-        if let cluster { runner.guards = { _, host in [cluster.fence(on: host)] } }
+        let ledger = try await replicaLedger(of: open)
+        let runner = StepRunner(run: open.id, play: open.play, hosts: hosts, facts: facts) { call, host in
+            let replica = replicaGuard(ledger, call, host, of: open.play, over: hosts, replacing: stale)
+            return (cluster.map { [$0.fence(on: host)] } ?? []) + [replica]
+        }
         let engine = RunEngine(
             run: open.id,
             plan: open.plan,
@@ -188,13 +208,15 @@ package struct RunController: Sendable {
             quorum: QuorumObserver(play: open.play, hosts: hosts, members: open.plan.inputs.members, lock: cluster),
             journal: RunJournal(store: store, run: open.id),
             observer: observer,
-            facts: facts
+            facts: facts,
+            grace: grace
         )
         await engine.tell(.runStarted(open.header))
         for gone in cluster?.replaced ?? [] {
             await engine.announce("took the lock over, its process is gone: \(gone)")
         }
         let result = await engine.perform(history: open.history, signals: signals)
+        await tellNodes(RunState(result.verdict), of: open, ledger, engine, over: hosts, replacing: stale)
         async let left = leave(cluster, after: result)
         let look = result.verdict == .done ? [:] : await ClusterLook.members(of: open.play, hosts)
         let conclusion = await RunConclusion.draw(
@@ -239,6 +261,12 @@ package struct RunController: Sendable {
         }
     }
 
+    func extraVariablesJSON(_ request: RunRequest) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(["arguments": request.extraVariables]), as: UTF8.self)
+    }
+
     private func record(_ run: String, _ plan: Plan, _ request: RunRequest) throws -> RunRecord {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -248,10 +276,7 @@ package struct RunController: Sendable {
             playbookPath: request.playbook,
             inventoryPaths: request.inventory,
             limit: request.limit,
-            extraVariablesJSON: String(
-                decoding: try encoder.encode(["arguments": request.extraVariables]),
-                as: UTF8.self
-            ),
+            extraVariablesJSON: try extraVariablesJSON(request),
             planJSON: String(decoding: try encoder.encode(plan), as: UTF8.self),
             planDigest: try plan.digest(),
             state: .running,

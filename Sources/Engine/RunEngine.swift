@@ -3,6 +3,7 @@
 import Actions
 import Foundation
 import Journal
+import Playbooks
 import Rollout
 
 /// The shell around ``RolloutMachine``: performs its directives and tells it what came of them.
@@ -19,6 +20,9 @@ package struct RunEngine: Sendable {
         case abandon
     }
 
+    /// Longer than a member takes to be backed up, migrated and proven, in most clusters.
+    package static let defaultGrace = Duration.seconds(600)
+
     /// How a run ended, with the machine's last state for the reports.
     package struct Result: Sendable {
         package var verdict: Verdict
@@ -33,6 +37,8 @@ package struct RunEngine: Sendable {
     let journal: RunJournal
     let observer: any RunObserver
     let facts: any FactLedger
+    /// How long after the first signal a safe point is waited for.
+    let grace: Duration
     private var outages: OutageClock { OutageClock(facts: facts) }
     /// News from running steps, on its way to the observer.
     let progress: AsyncStream<(PlannedStep, String)>.Continuation
@@ -45,7 +51,8 @@ package struct RunEngine: Sendable {
         quorum: QuorumObserver,
         journal: RunJournal,
         observer: any RunObserver,
-        facts: any FactLedger
+        facts: any FactLedger,
+        grace: Duration = Self.defaultGrace
     ) {
         self.run = run
         self.plan = plan
@@ -54,6 +61,7 @@ package struct RunEngine: Sendable {
         self.journal = journal
         self.observer = observer
         self.facts = facts
+        self.grace = grace
         (news, progress) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(256))
     }
 
@@ -75,9 +83,7 @@ package struct RunEngine: Sendable {
             }
         )
         let verdict = await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                for await signal in signals { sender.yield(signal == .interrupt ? .interrupted : .abandoned) }
-            }
+            group.addTask { await heed(signals, sender) }
             group.addTask {
                 for await (step, text) in news { await tell(.stepProgress(step, text)) }
             }
@@ -93,6 +99,31 @@ package struct RunEngine: Sendable {
             return verdict
         }
         return Result(verdict: verdict, machine: loop.machine, elapsed: ContinuousClock.now - started)
+    }
+
+    /// Passes signals on; when the grace time of the first is over, it is as if the second had come.
+    private func heed(_ signals: AsyncStream<Signal>, _ sender: AsyncStream<Event>.Continuation) async {
+        await withTaskGroup(of: Void.self) { group in
+            var isStopping = false
+            for await signal in signals {
+                sender.yield(signal == .interrupt ? .interrupted : .abandoned)
+                guard signal == .interrupt, !isStopping else { continue }
+                isStopping = true
+                group.addTask {
+                    guard (try? await Task.sleep(for: grace)) != nil else { return }
+                    await tell(
+                        .notice(
+                            Notice(
+                                .warning,
+                                "no safe point within the grace time of \(DurationText.of(grace)): no longer waiting; "
+                                    + "what runs on the node is in doubt until `pawl resume` looks at it"
+                            )
+                        )
+                    )
+                    sender.yield(.abandoned)
+                }
+            }
+        }
     }
 
     /// What the summary shows at the end: when a member served again, and what the gates said last.

@@ -33,12 +33,16 @@ struct RunJournal: Sendable {
 
     /// What the journal holds of the run, as the machine reads it.
     func history() async throws -> [HistoryEntry] {
-        try await store.records(of: run).compactMap { record in
+        Self.history(of: try await store.records(of: run))
+    }
+
+    static func history(of records: [StepRecord]) -> [HistoryEntry] {
+        records.compactMap { record in
             kind(of: record).map { HistoryEntry(step: StepID(record.step), attempt: record.attempt, kind: $0) }
         }
     }
 
-    private func kind(of record: StepRecord) -> HistoryEntry.Kind? {
+    private static func kind(of record: StepRecord) -> HistoryEntry.Kind? {
         switch record.kind {
         case .intent: .intent
         case .undoIntent: .undoIntent
@@ -48,7 +52,7 @@ struct RunJournal: Sendable {
         }
     }
 
-    private func outcome(of record: StepRecord) -> Outcome {
+    private static func outcome(of record: StepRecord) -> Outcome {
         let failure = Failure(
             step: StepID(record.step),
             host: record.host,

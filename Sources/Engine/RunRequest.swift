@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Fleet
+import Playbooks
+
 /// What the user asked for: the files and the command line that a run is made from.
 ///
 /// Kept in the journal, so that a resumed run reads the same files again.
@@ -15,5 +18,18 @@ package struct RunRequest: Sendable, Hashable, Codable {
         self.inventory = inventory
         self.limit = limit
         self.extraVariables = extraVariables
+    }
+}
+
+extension RunRequest {
+    /// The same request for a machine that has none of this one's files: what `-e @FILE` names is written out.
+    func portable() throws(DiagnosticsError) -> RunRequest {
+        var portable = self
+        portable.extraVariables = []
+        for argument in extraVariables {
+            let isFile = argument.drop(while: \.isWhitespace).hasPrefix("@")
+            portable.extraVariables.append(isFile ? Value.map(try ExtraVariables.parse([argument])).json() : argument)
+        }
+        return portable
     }
 }

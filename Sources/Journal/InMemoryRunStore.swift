@@ -41,6 +41,28 @@ package final class InMemoryRunStore: RunStore {
         }
     }
 
+    package func adopt(
+        _ run: RunRecord,
+        records: [StepRecord],
+        facts: [FactRecord]
+    ) async throws(JournalError) {
+        let run = run.normalized()
+        let records = records.map { $0.normalized() }
+        let facts = facts.map { $0.normalized() }
+        try check(AdoptionRules.problem(run, records, facts))
+        try access { (contents) throws(JournalError) in
+            guard !contents.runs.contains(where: { $0.id == run.id }) else {
+                throw JournalError(.duplicateRun, "there is a run '\(run.id)' already")
+            }
+            contents.runs.append(run)
+            for var record in records {
+                record.sequence = Int64(contents.records.count + 1)
+                contents.records.append(record)
+            }
+            contents.facts += facts
+        }
+    }
+
     @discardableResult
     package func append(_ record: StepRecord, _ durability: Durability) async throws(JournalError) -> Int64 {
         var record = record.normalized()

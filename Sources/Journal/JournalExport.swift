@@ -68,9 +68,7 @@ package struct JournalExport: Hashable, Sendable, Codable {
 
     /// Puts the run into another store, which gives the records sequences of its own.
     package func restore(into store: some RunStore) async throws(JournalError) {
-        try await store.create(run)
-        for record in records { try await store.append(record) }
-        for fact in facts { try await store.recordFact(fact) }
+        try await store.adopt(run, records: records, facts: facts)
     }
 
     static let encoder: JSONEncoder = {

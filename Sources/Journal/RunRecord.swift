@@ -13,6 +13,16 @@ package enum RunState: String, Sendable, Codable, CaseIterable {
     /// Stopped by a signal, at a safe point.
     case interrupted
     case done
+    /// Given up by the operator for another run.
+    case abandoned
+
+    /// Whether there is nothing to go on with.
+    package var isEnded: Bool {
+        switch self {
+        case .running, .halted, .interrupted: false
+        case .refused, .done, .abandoned: true
+        }
+    }
 }
 
 /// One execution of a playbook over an inventory.

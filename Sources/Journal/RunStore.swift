@@ -5,11 +5,16 @@ import Foundation
 /// Where runs are kept: what was planned, what was attempted, how it ended.
 ///
 /// When a method that writes returns, the record survives a kill of the process and, unless its ``Durability`` says
-/// otherwise, a loss of power; when it throws, nothing of it was written. A write that was begun is finished even when the task that asked for it is cancelled.
-/// Every implementation passes the same conformance suite.
+/// otherwise, a loss of power; when it throws, nothing of it was written. A write that was begun is finished even when
+/// the task that asked for it is cancelled. Every implementation passes the same conformance suite.
 package protocol RunStore: Sendable {
     /// Keeps a new run. Fails with `duplicateRun` where its id is taken.
     func create(_ run: RunRecord) async throws(JournalError)
+
+    /// Keeps a run that was begun elsewhere, with all that is known of it: whole, or not at all.
+    ///
+    /// The records get sequences of this store. Fails with `duplicateRun` where the run's id is taken.
+    func adopt(_ run: RunRecord, records: [StepRecord], facts: [FactRecord]) async throws(JournalError)
 
     /// Appends a record to its run, and returns its sequence. Nothing that was appended is ever changed.
     @discardableResult
@@ -75,6 +80,16 @@ extension RunStore {
         var facts: [String: String] = [:]
         for fact in try await factHistory(of: run) { facts[fact.name] = fact.value }
         return facts
+    }
+}
+
+/// What every store demands of a run that it is to adopt.
+enum AdoptionRules {
+    static func problem(_ run: RunRecord, _ records: [StepRecord], _ facts: [FactRecord]) -> String? {
+        let problems = [run.problem] + records.map(\.problem) + facts.map(\.problem)
+        if let problem = problems.compactMap(\.self).first { return problem }
+        let isWhole = records.allSatisfy { $0.run == run.id } && facts.allSatisfy { $0.run == run.id }
+        return isWhole ? nil : "it mixes several runs"
     }
 }
 

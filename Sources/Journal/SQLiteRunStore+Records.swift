@@ -7,20 +7,28 @@ extension SQLiteRunStore {
     package func create(_ run: RunRecord) async throws(JournalError) {
         let run = run.normalized()
         try Self.check(run.problem)
-        let inventories = try Self.json(run.inventoryPaths)
+        let row = try Self.row(of: run)
+        try await write { try $0.execute(sql: Self.insertRun, arguments: row) }
+    }
+
+    package func adopt(
+        _ run: RunRecord,
+        records: [StepRecord],
+        facts: [FactRecord]
+    ) async throws(JournalError) {
+        let run = run.normalized()
+        let records = records.map { $0.normalized() }
+        let facts = facts.map { $0.normalized() }
+        try Self.check(AdoptionRules.problem(run, records, facts))
+        let row = try Self.row(of: run)
+        var steps: [StatementArguments] = []
+        for record in records { steps.append(try Self.row(of: record)) }
+        let (stepRows, factRows) = (steps, facts.map(Self.row))
+        // One transaction: a run that lacks its records would be begun anew.
         try await write { database in
-            try database.execute(
-                sql: """
-                    INSERT INTO run (id, created_at, playbook_path, inventory_paths, host_limit, extra_variables, plan,
-                        plan_digest, state, exit_code, ended_at, controller_host, controller_pid, version)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                    """,
-                arguments: [
-                    run.id, JournalTime.milliseconds(run.createdAt), run.playbookPath, inventories, run.limit,
-                    run.extraVariablesJSON, run.planJSON, run.planDigest, run.state.rawValue, run.exitCode,
-                    run.endedAt.map(JournalTime.milliseconds), run.controllerHost, run.controllerPID, run.version,
-                ]
-            )
+            try database.execute(sql: Self.insertRun, arguments: row)
+            for row in stepRows { try database.execute(sql: Self.insertStep, arguments: row) }
+            for row in factRows { try database.execute(sql: Self.insertFact, arguments: row) }
         }
     }
 
@@ -28,19 +36,9 @@ extension SQLiteRunStore {
     package func append(_ record: StepRecord, _ durability: Durability) async throws(JournalError) -> Int64 {
         let record = record.normalized()
         try Self.check(record.problem)
-        let values = try Self.json(record.values)
+        let row = try Self.row(of: record)
         return try await write(durability, keeping: .record(record)) { database in
-            try database.execute(
-                sql: """
-                    INSERT INTO step (run, step, host, attempt, kind, status, message, remedy, "values", at)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                    """,
-                arguments: [
-                    record.run, record.step, record.host, record.attempt, record.kind.rawValue,
-                    record.status?.rawValue, record.message, record.remedy, values,
-                    JournalTime.milliseconds(record.at),
-                ]
-            )
+            try database.execute(sql: Self.insertStep, arguments: row)
             return database.lastInsertedRowID
         }
     }
@@ -122,11 +120,8 @@ extension SQLiteRunStore {
     package func recordFact(_ fact: FactRecord, _ durability: Durability) async throws(JournalError) {
         let fact = fact.normalized()
         try Self.check(fact.problem)
-        try await write(durability, keeping: .fact(fact)) { database in
-            try database.execute(
-                sql: "INSERT INTO fact (run, name, value, at) VALUES (?, ?, ?, ?)",
-                arguments: [fact.run, fact.name, fact.value, JournalTime.milliseconds(fact.at)]
-            )
+        try await write(durability, keeping: .fact(fact)) {
+            try $0.execute(sql: Self.insertFact, arguments: Self.row(of: fact))
         }
     }
 
@@ -151,6 +146,40 @@ extension SQLiteRunStore {
             )
             .map { try FactRecord(row: $0) }
         }
+    }
+
+    // MARK: - Rows
+
+    private static let insertRun = """
+        INSERT INTO run (id, created_at, playbook_path, inventory_paths, host_limit, extra_variables, plan,
+            plan_digest, state, exit_code, ended_at, controller_host, controller_pid, version)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """
+
+    private static let insertStep = """
+        INSERT INTO step (run, step, host, attempt, kind, status, message, remedy, "values", at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """
+
+    private static let insertFact = "INSERT INTO fact (run, name, value, at) VALUES (?, ?, ?, ?)"
+
+    private static func row(of run: RunRecord) throws(JournalError) -> StatementArguments {
+        [
+            run.id, JournalTime.milliseconds(run.createdAt), run.playbookPath, try json(run.inventoryPaths), run.limit,
+            run.extraVariablesJSON, run.planJSON, run.planDigest, run.state.rawValue, run.exitCode,
+            run.endedAt.map(JournalTime.milliseconds), run.controllerHost, run.controllerPID, run.version,
+        ]
+    }
+
+    private static func row(of record: StepRecord) throws(JournalError) -> StatementArguments {
+        [
+            record.run, record.step, record.host, record.attempt, record.kind.rawValue, record.status?.rawValue,
+            record.message, record.remedy, try json(record.values), JournalTime.milliseconds(record.at),
+        ]
+    }
+
+    private static func row(of fact: FactRecord) -> StatementArguments {
+        [fact.run, fact.name, fact.value, JournalTime.milliseconds(fact.at)]
     }
 
     // MARK: - Private

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Engine
+import Foundation
 import Journal
 import Reports
 
@@ -13,10 +14,15 @@ struct ResumeCommand: AsyncParsableCommand {
         discussion: """
             What was attempted comes from the journal; what is true is observed anew on the nodes. A step whose end \
             nobody saw is found to be done, or not begun, or it is taken back before it is done again.
+
+            With -i the run is taken from the nodes themselves, which carry it: for a machine or a state directory \
+            that has no journal of it. Where journal and nodes disagree, nothing is done (exit 6).
             """
     )
 
+    @OptionGroup var nodes: NodeOptions
     @OptionGroup var state: StateOptions
+    @OptionGroup var grace: GraceOptions
     @OptionGroup var output: OutputOptions
     @Argument(help: "The run's id or its beginning; without it, the newest run that is open.") var name: String?
 
@@ -24,8 +30,8 @@ struct ResumeCommand: AsyncParsableCommand {
         try await ExitReason.reporting {
             let session = Session(output)
             let store = try await session.store(state, for: .writing)
-            let controller = session.controller(store, state)
-            let open = try await controller.open(name)
+            let controller = session.controller(store, state, grace: grace.duration)
+            let open = try await open(with: controller)
             let signals = await SignalSource.install()
             let view = session.view(of: open.plan, done: open.doneSteps)
             let conclusion = try await view.run {
@@ -33,5 +39,15 @@ struct ResumeCommand: AsyncParsableCommand {
             }
             if conclusion.exitCode != 0 { throw ExitCode(conclusion.exitCode) }
         }
+    }
+
+    private func open(with controller: RunController) async throws -> OpenRun {
+        if nodes.inventory.isEmpty { return try await controller.open(name) }
+        return try await controller.open(
+            name,
+            from: nodes.inventory,
+            limit: nodes.limit,
+            keepingPlaybooksIn: state.directory.appending(path: "playbooks")
+        )
     }
 }

@@ -22,8 +22,11 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup var inventory: InventoryOptions
     @OptionGroup var variables: VariableOptions
     @OptionGroup var state: StateOptions
+    @OptionGroup var grace: GraceOptions
     @OptionGroup var output: OutputOptions
     @Flag(name: .long, help: "Do not ask before the first change.") var yes = false
+    @Flag(name: .long, help: "Give up the run that the nodes are in the middle of, and begin this one.")
+    var supersede = false
     @Option(name: .long, help: "Perform this plan file (pawl plan --out), and refuse if the inputs no longer match.")
     var plan: String?
     @Argument(help: "The playbook.") var playbook: String
@@ -38,7 +41,7 @@ struct RunCommand: AsyncParsableCommand {
                 throw ValidationError("Without a terminal nobody can be asked: add --yes to change the cluster.")
             }
             let hosts = HostDirectory(play, connector: session.connector)
-            let survey = try await Surveyor.survey(play, hosts.readOnly(), lockedNextFor: request)
+            let survey = try await survey(play, request, hosts)
             let made = Planner.plan(play, survey)
             if let plan { try PlanFile.demand(made, matches: plan) }
             if !yes {
@@ -52,17 +55,28 @@ struct RunCommand: AsyncParsableCommand {
             let signals = await SignalSource.install()
             let view = session.view(of: made)
             let conclusion = try await view.run {
-                try await session.controller(store, state).run(
+                try await session.controller(store, state, grace: grace.duration).run(
                     made,
                     of: play,
                     request: request,
                     over: hosts,
                     locks: survey.locks,
+                    superseding: supersede ? .everything : .nothing,
                     observer: view,
                     signals: signals.signals
                 )
             }
             if conclusion.exitCode != 0 { throw ExitCode(conclusion.exitCode) }
+        }
+    }
+
+    /// A member that does not answer may be one that another run has stopped, which is the better thing to say.
+    private func survey(_ play: Play, _ request: RunRequest, _ hosts: HostDirectory) async throws -> Survey {
+        do {
+            return try await Surveyor.survey(play, hosts.readOnly(), lockedNextFor: request)
+        } catch {
+            if !supersede { try await RunController.demandFreeNodes(of: play, request, over: hosts) }
+            throw error
         }
     }
 }

@@ -33,12 +33,17 @@ struct Session: Sendable {
         try await SQLiteRunStore.open(options.directory, for: access)
     }
 
-    func controller(_ store: any RunStore, _ state: StateOptions) -> RunController {
+    func controller(
+        _ store: any RunStore,
+        _ state: StateOptions,
+        grace: Duration = RunEngine.defaultGrace
+    ) -> RunController {
         RunController(
             store: store,
             connector: connector,
             stateArguments: state.state.map { "--state \(ShellQuoting.quote($0))" } ?? "",
-            version: PawlCommand.version
+            version: PawlCommand.version,
+            grace: grace
         )
     }
 

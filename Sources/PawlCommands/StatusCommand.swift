@@ -8,14 +8,18 @@ import Journal
 import Reports
 import Rollout
 
-/// `pawl status`: where a run stands, from the journal, and how to go on.
+/// `pawl status`: where a run stands, from the journal or from the nodes, and how to go on.
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
         abstract: "Shows where a run stands: each step that was begun, how it ended, and what to do next.",
-        discussion: "Reads the journal only. `pawl verify` looks at the nodes."
+        discussion: """
+            Reads the journal only; with -i it asks the nodes instead, each of which carries the run that it is in. \
+            `pawl verify` looks at the members themselves.
+            """
     )
 
+    @OptionGroup var nodes: NodeOptions
     @OptionGroup var state: StateOptions
     @OptionGroup var output: OutputOptions
     @Argument(help: "The run's id or its beginning; without it, the newest run.") var name: String?
@@ -23,6 +27,7 @@ struct StatusCommand: AsyncParsableCommand {
     func run() async throws {
         try await ExitReason.reporting {
             let session = Session(output)
+            guard nodes.inventory.isEmpty else { return try await showNodes(session) }
             let store = try await session.store(state, for: .reading)
             let record: RunRecord?
             if let name { record = try await store.run(name) } else { record = try await store.runs().first }
@@ -37,12 +42,29 @@ struct StatusCommand: AsyncParsableCommand {
             case .text:
                 Terminal.write(RunListing.table([record]).render(width: Terminal.width) + "\n")
                 Terminal.write(try RunDetails.text(record, steps, width: Terminal.width))
-                if record.state != .done, record.state != .refused {
-                    let stateOption = state.state.map { " --state \($0)" } ?? ""
-                    Terminal.write("\nGo on with: pawl resume \(record.id)\(stateOption)\n")
+                if !record.state.isEnded {
+                    Terminal.write("\nGo on with: pawl resume \(record.id)\(state.words)\n")
                 }
             }
         }
+    }
+
+    /// What each node says of the run that it is in.
+    private func showNodes(_ session: Session) async throws {
+        let ways = try NodeWay.all(inventory: nodes.inventory, limit: nodes.limit, connector: session.connector)
+        let round = await ReplicaRound.ask(ways)
+        await NodeWay.close(ways)
+        let status = NodeStatus(round: round, nodes: ways.map(\.name), name: name)
+        switch session.output {
+        case .json: for line in try status.lines() { Terminal.write(line) }
+        case .text:
+            Terminal.write(try status.text(width: Terminal.width))
+            for run in status.openRuns {
+                Terminal.write("\nGo on with: pawl resume \(nodes.words) \(run)\(state.words)\n")
+            }
+        }
+        for error in round.unreachable { ExitReason.say("error: \(error)") }
+        if round.unreachable.count == ways.count { throw ExitReason.refused }
     }
 }
 

@@ -30,6 +30,7 @@ package struct GuardedHost: RemoteHost {
         guarded.script += "exit \"$guard_code\"\n"
         let result = try await host.run(guarded)
         if let error = refusal.error(in: result, of: command, on: name) { throw error }
+        for item in guards { await item.passed(command) }
         return result
     }
 

@@ -14,4 +14,13 @@ package protocol MutationGuard: Sendable {
 
     /// Shell behind the script, whatever its end; `guard_code` is its exit code.
     func epilogue(for command: RemoteCommand) async -> String
+
+    /// Told when the command was begun behind all guards and its end was seen.
+    ///
+    /// Where the command was refused, or is in doubt, nothing is told.
+    func passed(_ command: RemoteCommand) async
+}
+
+extension MutationGuard {
+    package func passed(_ command: RemoteCommand) async {}
 }

@@ -10,12 +10,13 @@ import Testing
     /// A module may import those below it.
     static let stack = [
         "pawl", "PawlCommands", "Reports", "Lab", "Engine", "Actions", "Etcd", "Rollout", "Journal", "SSH", "Remote",
-        "Playbooks", "Fleet", "CLibSSH2",
+        "Playbooks", "Fleet", "CLibSSH2", "CZlib",
     ]
 
     /// Libraries that only these modules may see.
     static let borders: [String: Set<String>] = [
         "CLibSSH2": ["SSH"],
+        "CZlib": ["Journal"],
         "GRDB": ["Journal"],
         "Yams": ["Fleet", "Playbooks"],
         "ArgumentParser": ["PawlCommands"],

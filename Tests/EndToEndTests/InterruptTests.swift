@@ -104,14 +104,14 @@ extension EndToEnd {
         }
 
         /// Makes the tool wait before it begins, and say on the node that it was called.
-        private static func slowDownMigration(on node: LabNode, seconds: Int) async throws {
+        static func slowDownMigration(on node: LabNode, seconds: Int) async throws {
             try await node.replaceProgram(
                 "/usr/bin/etcdctl",
                 with: HaltTests.insteadOfMigrate("touch /tmp/migrating; sleep \(seconds)")
             )
         }
 
-        private static func waitForMigration(on node: LabNode, _ pawl: RunningPawl) async throws {
+        static func waitForMigration(on node: LabNode, _ pawl: RunningPawl) async throws {
             try await pawl.wait(for: "the migration") { $0.starts("etcd_migrate", on: node.name) }
             try await node.check(
                 "n=0; until [ -e /tmp/migrating ]; do sleep 0.05; n=$((n + 1)); [ $n -lt 400 ] || exit 1; done"

@@ -57,7 +57,13 @@ struct Bench: Sendable {
             "play.yaml": Bench.playbook, "hosts.ini": "a\nb\nc\n", "one-a": "", "one-b": "", "one-c": "",
         ]
         desk = try Desk(standard.merging(files) { _, new in new })
+        guard files["hosts.ini"] == nil else { return }
+        // All are this machine, and each has a state directory of its own.
+        try desk.write("hosts.ini", ["a", "b", "c"].map { "\($0) pawl_state_dir=\(nodeState($0))\n" }.joined())
     }
+
+    /// The state directory of a node.
+    func nodeState(_ host: String) -> String { desk.file("state-\(host)") }
 
     var log: [String] { desk.lines(of: "log") }
 
@@ -65,21 +71,37 @@ struct Bench: Sendable {
         desk.request(extra: ["dir=\(desk.path)", "pawl_state_dir=\(desk.path)/{{ inventory_hostname }}"])
     }
 
-    var controller: RunController {
-        RunController(store: store, connector: connector, stateArguments: "--state /s", version: "test")
+    var controller: RunController { controller(store) }
+
+    func controller(_ store: any RunStore, grace: Duration = RunEngine.defaultGrace) -> RunController {
+        RunController(
+            store: store,
+            connector: connector,
+            stateArguments: "--state /s",
+            version: "test",
+            grace: grace
+        )
     }
 
     @discardableResult
-    func run(_ signals: AsyncStream<RunEngine.Signal> = .init { _ in }) async throws -> RunConclusion {
-        let request = request
+    func run(
+        _ signals: AsyncStream<RunEngine.Signal> = .init { _ in },
+        on store: (any RunStore)? = nil,
+        superseding: Supersession = .nothing,
+        limit: String? = nil,
+        grace: Duration = RunEngine.defaultGrace
+    ) async throws -> RunConclusion {
+        var request = request
+        request.limit = limit
         let play = try PlayLoader.load(request)
         let hosts = HostDirectory(play, connector: connector)
         let survey = try await Surveyor.survey(play, hosts.readOnly())
-        return try await controller.run(
+        return try await controller(store ?? self.store, grace: grace).run(
             Planner.plan(play, survey),
             of: play,
             request: request,
             over: hosts,
+            superseding: superseding,
             observer: events,
             signals: signals
         )
@@ -92,6 +114,22 @@ struct Bench: Sendable {
     ) async throws -> RunConclusion {
         let controller = controller
         return try await controller.resume(try await controller.open(name), observer: events, signals: signals)
+    }
+
+    /// Goes on with what the nodes are in the middle of, on a machine that knows nothing of it.
+    @discardableResult
+    func resumeElsewhere(
+        _ name: String? = nil,
+        on store: InMemoryRunStore = InMemoryRunStore()
+    ) async throws -> RunConclusion {
+        let controller = controller(store)
+        let open = try await controller.open(
+            name,
+            from: [desk.file("hosts.ini")],
+            limit: nil,
+            keepingPlaybooksIn: URL(filePath: desk.file("playbooks"))
+        )
+        return try await controller.resume(open, observer: events, signals: .init { _ in })
     }
 
     /// The one run of the journal.

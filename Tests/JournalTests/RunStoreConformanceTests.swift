@@ -244,6 +244,53 @@ enum StoreKind: String, CaseIterable, Sendable {
         }
     }
 
+    @Test(arguments: StoreKind.allCases)
+    func `a run that was begun elsewhere is adopted whole, with its records and facts in order`(
+        _ kind: StoreKind
+    ) async throws {
+        try await kind.withStore { store, again in
+            try await store.create(sampleRun("b1"))
+            try await store.append(sampleStep("b1"))
+            var run = sampleRun("a1", state: .halted)
+            run.exitCode = 3
+            let records = (1...4).map { sampleStep("a1", "steps.\($0)/n1") }
+            let facts = ["one", "two"].map { FactRecord(run: "a1", name: "baseline", value: $0, at: Date()) }
+            try await store.adopt(run, records: records, facts: facts)
+            let second = try await again()
+            #expect(try await second.run("a1") == run)
+            let kept = try await second.records(of: "a1")
+            #expect(kept.map(\.step) == records.map(\.step))
+            #expect(kept.map(\.sequence) == [2, 3, 4, 5])
+            #expect(RunReplica.renumbered(kept) == RunReplica.renumbered(records))
+            #expect(try await second.factHistory(of: "a1").map(\.value) == ["one", "two"])
+            #expect(try await second.fact("baseline", of: "a1") == "two")
+            #expect(try await store.append(sampleStep("a1")) == 6)
+        }
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func `a run is adopted as a whole or not at all`(_ kind: StoreKind) async throws {
+        try await kind.withStore { store, _ in
+            try await store.create(sampleRun("a1"))
+            let again = await journalError {
+                try await store.adopt(sampleRun("a1"), records: [sampleStep("a1")], facts: [])
+            }
+            #expect(again?.code == .duplicateRun)
+            #expect(try await store.records(of: "a1").isEmpty)
+            let mixed = await journalError {
+                try await store.adopt(sampleRun("c1"), records: [sampleStep("c1"), sampleStep("a1")], facts: [])
+            }
+            #expect(mixed?.code == .invalid)
+            var bad = sampleStep("c1")
+            bad.attempt = 0
+            let senseless = await journalError {
+                try await store.adopt(sampleRun("c1"), records: [sampleStep("c1"), bad], facts: [])
+            }
+            #expect(senseless?.code == .invalid)
+            #expect(try await store.runs().map(\.id) == ["a1"])
+        }
+    }
+
     @Test func `an export of something else is refused`() async throws {
         let store = InMemoryRunStore()
         try await store.create(sampleRun("a1"))

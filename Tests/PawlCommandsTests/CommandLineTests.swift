@@ -49,6 +49,18 @@ import Testing
         #expect(command.output.format == .text)
         #expect(!command.output.verbose)
         #expect(command.state.state == nil)
+        #expect(!command.supersede)
+        #expect(command.grace.duration == .seconds(600))
+    }
+
+    @Test func `the grace time is a duration as in a playbook`() throws {
+        func grace(_ text: String) throws -> Duration {
+            try parse("run -i a play.yaml --grace \(text)", as: RunCommand.self).grace.duration
+        }
+        #expect(try grace("1h30m") == .seconds(5_400))
+        #expect(try grace("0") == .zero)
+        #expect(try grace("500ms") == .milliseconds(500))
+        #expect(try parse("run -i a play.yaml --supersede", as: RunCommand.self).supersede)
     }
 
     @Test func `plan, verify and check take an inventory`() throws {
@@ -62,6 +74,12 @@ import Testing
         #expect(try parse("resume", as: ResumeCommand.self).name == nil)
         #expect(try parse("resume 2026 --state /s", as: ResumeCommand.self).name == "2026")
         #expect(try parse("status 2026", as: StatusCommand.self).name == "2026")
+        let elsewhere = try parse("resume -i a.ini -i b.ini -l n1 2026 --grace 90s", as: ResumeCommand.self)
+        #expect(elsewhere.nodes.inventory == ["a.ini", "b.ini"])
+        #expect(elsewhere.nodes.limit == "n1")
+        #expect(elsewhere.name == "2026")
+        #expect(elsewhere.grace.duration == .seconds(90))
+        #expect(try parse("status -i a.ini", as: StatusCommand.self).nodes.inventory == ["a.ini"])
         #expect(try parse("runs --format json", as: RunsCommand.self).output.format == .json)
     }
 
@@ -91,7 +109,8 @@ import Testing
 
     @Test(arguments: [
         "run play.yaml", "run -i a", "plan -i a", "run -i a play.yaml --what", "run -i a play.yaml --format xml",
-        "check", "verify", "resume a b", "lab up", "lab up --dir /d --kind vm", "nonsense", "inventory --list",
+        "check", "verify", "resume a b", "run -i a play.yaml --grace soon", "resume -l n1", "status -l n1", "lab up",
+        "lab up --dir /d --kind vm", "nonsense", "inventory --list",
     ])
     func `wrong usage ends with 64`(line: String) {
         #expect(exitCode(of: line) == 64)
@@ -106,8 +125,11 @@ import Testing
         let expected: [(any ParsableCommand.Type, [String])] = [
             (CheckCommand.self, ["Changes nothing", "--inventory", "--limit", "--format"]),
             (PlanCommand.self, ["Changes nothing", "--out", "leader goes last", "<playbook>"]),
-            (RunCommand.self, ["one node at a time", "--yes", "--plan", "--state", "--extra-vars", "@FILE"]),
-            (ResumeCommand.self, ["looking at the nodes first", "--state", "<name>"]),
+            (
+                RunCommand.self,
+                ["one node at a time", "--yes", "--plan", "--state", "--extra-vars", "@FILE", "--supersede"]
+            ),
+            (ResumeCommand.self, ["looking at the nodes first", "--state", "<name>", "from the nodes", "--grace"]),
             (StatusCommand.self, ["what to do next", "Reads the journal only"]),
             (RunsCommand.self, ["newest first", "--state"]),
             (JournalCommand.self, ["export"]),

@@ -53,6 +53,31 @@ struct GuardedHostTests {
         #expect(result.errorOutput == "1\n2\nwork\n-2\n-1 7\n")
     }
 
+    @Test func `a guard is told of the commands whose end was seen, and of no others`() async throws {
+        actor Ledger {
+            private(set) var passed: [String] = []
+            func note(_ label: String) { passed.append(label) }
+        }
+        struct Listener: MutationGuard {
+            let ledger: Ledger
+            func prologue(for command: RemoteCommand) -> String { ":" }
+            func epilogue(for command: RemoteCommand) -> String { ":" }
+            func passed(_ command: RemoteCommand) async { await ledger.note(command.label) }
+        }
+        let ledger = Ledger()
+        let host = GuardedHost(LocalHost(), guards: [Listener(ledger: ledger)])
+        _ = try await host.run(RemoteCommand("fails", script: "exit 3", effect: .mutating))
+        _ = try? await host.run(
+            RemoteCommand("hangs", script: "sleep 60", effect: .mutating, timeout: .milliseconds(50))
+        )
+        let refusing = GuardedHost(
+            LocalHost(),
+            guards: [Listener(ledger: ledger), ShellGuard(before: "guard_refuse no")]
+        )
+        _ = try? await refusing.run(change("echo never"))
+        #expect(await ledger.passed == ["fails"])
+    }
+
     @Test func `a command that only reads is not guarded`() async throws {
         let host = GuardedHost(LocalHost(), guards: [ShellGuard(before: "guard_refuse no")])
         let result = try await host.run(RemoteCommand("look", script: "echo seen", effect: .readOnly))

@@ -7,7 +7,7 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 # What `swift build` links against, and what tests run.
-build_packages=(libssh2-1-dev libsqlite3-dev pkg-config)
+build_packages=(libssh2-1-dev libsqlite3-dev zlib1g-dev pkg-config)
 # shellcheck disable=SC2034 # used by the scripts that source this file
 node_packages=(etcd-server etcd-client openssh-server openssh-client sudo curl jq util-linux)
 # shellcheck disable=SC2034
