@@ -33,6 +33,8 @@ package struct RunEngine: Sendable {
     let journal: RunJournal
     let observer: any RunObserver
     let facts: any FactLedger
+    /// The lock, which must be held before anything is changed.
+    let admission: LockAdmission?
     private var outages: OutageClock { OutageClock(facts: facts) }
     /// News from running steps, on its way to the observer.
     let progress: AsyncStream<(PlannedStep, String)>.Continuation
@@ -45,7 +47,8 @@ package struct RunEngine: Sendable {
         quorum: QuorumObserver,
         journal: RunJournal,
         observer: any RunObserver,
-        facts: any FactLedger
+        facts: any FactLedger,
+        admission: LockAdmission? = nil
     ) {
         self.run = run
         self.plan = plan
@@ -54,6 +57,7 @@ package struct RunEngine: Sendable {
         self.journal = journal
         self.observer = observer
         self.facts = facts
+        self.admission = admission
         (news, progress) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(256))
     }
 
@@ -120,9 +124,17 @@ extension RunEngine {
         mutating func take(_ event: Event, in group: inout TaskGroup<Void>) async -> Verdict? {
             for directive in machine.handle(event) {
                 if case .finish(let verdict) = directive { return verdict }
+                if isChange(directive), let refusal = await engine.admission?.refusal {
+                    return .refused(Failure(refusal.message, remedy: refusal.remedy))
+                }
                 await perform(directive, in: &group)
             }
             return nil
+        }
+
+        private func isChange(_ directive: Directive) -> Bool {
+            guard case .recordIntent(let id, _) = directive else { return false }
+            return machine.steps[id]?.effect != .readOnly
         }
 
         private mutating func perform(_ directive: Directive, in group: inout TaskGroup<Void>) async {
