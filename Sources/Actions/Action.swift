@@ -42,6 +42,7 @@ package struct ActionTraits: Sendable, Hashable {
     package var mayRedoAfterUndo: Bool
     /// The deadline of the whole step when the playbook does not set one.
     package var defaultTimeout: Duration
+    package var job: JobRule
 
     package init(
         effect: StepEffect,
@@ -49,7 +50,8 @@ package struct ActionTraits: Sendable, Hashable {
         resource: String? = nil,
         hasUndo: Bool = false,
         mayRedoAfterUndo: Bool = true,
-        defaultTimeout: Duration = .seconds(60)
+        defaultTimeout: Duration = .seconds(60),
+        job: JobRule = .never
     ) {
         self.effect = effect
         self.availability = availability
@@ -57,6 +59,23 @@ package struct ActionTraits: Sendable, Hashable {
         self.hasUndo = hasUndo
         self.mayRedoAfterUndo = mayRedoAfterUndo
         self.defaultTimeout = defaultTimeout
+        self.job = job
+    }
+}
+
+/// Whether the work of a step runs on its node as a job, which outlives the connection.
+package enum JobRule: Sendable, Hashable {
+    case never
+    case always
+    /// When the step may take longer than this.
+    case over(Duration)
+
+    package func holds(for timeout: Duration) -> Bool {
+        switch self {
+        case .never: false
+        case .always: true
+        case .over(let limit): timeout > limit
+        }
     }
 }
 

@@ -225,6 +225,13 @@ package struct RunController: Sendable {
         )
         for warning in await left { await engine.tell(.notice(Notice(.warning, warning))) }
         await engine.tell(conclusion.kind)
+        if result.verdict == .done {
+            let sweep = NodeSweep(run: open.id, play: open.play, hosts: hosts)
+            for trouble in await sweep.sweep(open.plan) {
+                let text = "files of this run are left on the node: \(trouble.reason)"
+                await engine.tell(.notice(Notice(.warning, host: trouble.host, text)))
+            }
+        }
         // The verdict is on the screen already; a journal that cannot take it must not hide it.
         do {
             try await store.setState(of: open.id, RunState(result.verdict), exitCode: conclusion.exitCode)

@@ -57,6 +57,7 @@ extension RolloutMachine {
 
     mutating func begin(_ id: StepID) -> [Directive] {
         guard let step = steps[id] else { return [] }
+        if let refusal = refusalOfSpent(before: id) { return fail(refusal) }
         let stops = step.availability == .takesOut || step.availability == .bounces
         if plan.needsQuorum, stops, step.phase == .steps {
             states[id] = .awaitingQuorum
