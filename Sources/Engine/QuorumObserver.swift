@@ -11,11 +11,12 @@ struct QuorumObserver: Sendable {
     /// Member ids by host, as the plan has them, and the cluster's id under `cluster`.
     let members: [String: String]
     /// Looked at in the same remote command; `nil` where nothing is changed.
-    var lock: ClusterLock?
+    var admission: LockAdmission?
 
     /// Counts as healthy only a voter that is the member the plan was made for (etcd #8788: a member of another cluster
     /// answers as healthy too).
     func observe() async -> Quorum {
+        let lock = await admission?.lock
         let accompanied = await ClusterProbe.health(hosts.etcdNodes(of: play), beside: lock?.questions ?? [:])
         let answers = accompanied.mapValues(\.member)
         var healthy: Set<String> = []

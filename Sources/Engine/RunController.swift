@@ -4,6 +4,7 @@ import Actions
 import Fleet
 import Foundation
 import Journal
+import Remote
 import Rollout
 
 /// Takes a request to its verdict: survey, plan, journal, engine, conclusion.
@@ -67,10 +68,28 @@ package struct RunController: Sendable {
         let lock = try await store.acquireController(run: run)
         defer { lock.release() }
         let open = OpenRun(id: run, plan: plan, play: play, request: request, history: [])
-        return try await holdingCluster(for: open, "run", over: hosts, locks) { cluster in
-            let stale = try await prepareNodes(for: run, of: play, request, over: hosts, superseding)
+        return try await holdingCluster(for: open, "run", over: hosts, locks) { admission in
+            let stale = try await free(open, over: hosts, admission, superseding)
             try await store.create(try record(run, plan, request))
-            return try await perform(open, over: hosts, cluster, replacing: stale, observer, signals)
+            return try await perform(open, over: hosts, admission, replacing: stale, observer, signals)
+        }
+    }
+
+    /// Makes sure that the nodes are free for a new run.
+    ///
+    /// Who is at work on them is told before what they are in the middle of, and nothing is given up without the lock.
+    private func free(
+        _ open: OpenRun,
+        over hosts: HostDirectory,
+        _ admission: LockAdmission?,
+        _ superseding: Supersession
+    ) async throws -> [String] {
+        if case .everything = superseding, let refusal = await admission?.refusal { throw refusal }
+        do {
+            return try await prepareNodes(for: open.id, of: open.play, open.request, over: hosts, superseding)
+        } catch {
+            if let refusal = await admission?.refusal { throw refusal }
+            throw error
         }
     }
 
@@ -112,12 +131,13 @@ package struct RunController: Sendable {
         let lock = try await store.acquireController(run: open.id)
         defer { lock.release() }
         let hosts = HostDirectory(open.play, connector: connector)
-        return try await holdingCluster(for: open, "resume", over: hosts, nil) { cluster in
+        return try await holdingCluster(for: open, "resume", over: hosts, nil) { admission in
+            if let refusal = await admission?.refusal { throw refusal }
             let stale = try await demandAgreement(of: open, over: hosts)
             // Another controller may have gone on between the reading and the lock, or the nodes knew more.
             var open = open
             open.history = try await RunJournal(store: store, run: open.id).history()
-            return try await perform(open, over: hosts, cluster, replacing: stale, observer, signals)
+            return try await perform(open, over: hosts, admission, replacing: stale, observer, signals)
         }
     }
 
@@ -156,25 +176,28 @@ package struct RunController: Sendable {
 
     // MARK: - Both
 
-    /// Takes the lock on the nodes, and gives it back also when the run cannot be begun.
+    /// Begins to take the lock on the nodes, and gives it back also when the run cannot be begun.
     private func holdingCluster(
         for open: OpenRun,
         _ reason: String,
         over hosts: HostDirectory,
         _ seen: LockSurvey?,
-        _ body: (ClusterLock?) async throws -> RunConclusion
+        _ body: (LockAdmission?) async throws -> RunConclusion
     ) async throws -> RunConclusion {
         // A look that keeps no journal changes nothing.
         guard command == .run else { return try await body(nil) }
-        let cluster = try await ClusterLock.acquire(
-            for: .init(run: open.id, reason: reason, unlock: open.request.unlockCommand),
-            on: LockNodes(open.play, hosts),
-            seen: seen
-        )
+        let nodes = LockNodes(open.play, hosts)
+        let survey = if let seen { seen } else { await nodes.look(at: nodes.nodes.keys) }
+        let purpose = ClusterLock.Purpose(run: open.id, reason: reason, unlock: open.request.unlockCommand)
+        try await ClusterLock.demandFree(survey, by: purpose.run, unlock: purpose.unlock, on: nodes)
+        let admission = LockAdmission(replacing: Set(survey.sights.values.compactMap(\.lock))) {
+            () async throws(RunControllerError) in
+            try await ClusterLock.acquire(for: purpose, on: nodes, seen: survey)
+        }
         do {
-            return try await body(cluster)
+            return try await body(admission)
         } catch {
-            _ = await cluster.release()
+            _ = await admission.release()
             throw error
         }
     }
@@ -182,7 +205,7 @@ package struct RunController: Sendable {
     private func perform(
         _ open: OpenRun,
         over hosts: HostDirectory,
-        _ cluster: ClusterLock?,
+        _ admission: LockAdmission?,
         replacing stale: [String],
         _ observer: any RunObserver,
         _ signals: AsyncStream<RunEngine.Signal>
@@ -199,25 +222,36 @@ package struct RunController: Sendable {
         let ledger = try await replicaLedger(of: open)
         let runner = StepRunner(run: open.id, play: open.play, hosts: hosts, facts: facts) { call, host in
             let replica = replicaGuard(ledger, call, host, of: open.play, over: hosts, replacing: stale)
-            return (cluster.map { [$0.fence(on: host)] } ?? []) + [replica]
+            return (admission.map { [$0.fence(on: host)] } ?? []) + [replica]
         }
         let engine = RunEngine(
             run: open.id,
             plan: open.plan,
             runner: runner,
-            quorum: QuorumObserver(play: open.play, hosts: hosts, members: open.plan.inputs.members, lock: cluster),
+            quorum: QuorumObserver(
+                play: open.play,
+                hosts: hosts,
+                members: open.plan.inputs.members,
+                admission: admission
+            ),
             journal: RunJournal(store: store, run: open.id),
             observer: observer,
             facts: facts,
-            grace: grace
+            grace: grace,
+            admission: admission
         )
         await engine.tell(.runStarted(open.header))
-        for gone in cluster?.replaced ?? [] {
-            await engine.announce("took the lock over, its process is gone: \(gone)")
+        for gone in admission?.replaced ?? [] {
+            await engine.announce("takes the lock over, whose process is gone: \(gone)")
         }
         let result = await engine.perform(history: open.history, signals: signals)
+        if let refusal = await admission?.refusal {
+            try await store.setState(of: open.id, .refused, exitCode: refusal.exitCode)
+            await hosts.closeAll()
+            throw refusal
+        }
         await tellNodes(RunState(result.verdict), of: open, ledger, engine, over: hosts, replacing: stale)
-        async let left = leave(cluster, after: result)
+        async let left = leave(await admission?.lock, after: result)
         let look = result.verdict == .done ? [:] : await ClusterLook.members(of: open.play, hosts)
         let conclusion = await RunConclusion.draw(
             from: .init(

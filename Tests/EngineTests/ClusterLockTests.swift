@@ -23,6 +23,35 @@ import Testing
         }
     }
 
+    @Test func `of two runs that saw it free the one that comes second changes nothing`() async throws {
+        let bench = try Bench()
+        // Seen before the other one took it.
+        let play = try PlayLoader.load(bench.request)
+        let hosts = HostDirectory(play, connector: bench.connector)
+        let nodes = LockNodes(play, hosts)
+        let seen = await nodes.look(at: ["a", "b", "c"])
+        let other = try await ClusterLock.acquire(for: .init(run: "r1", reason: "run", unlock: "x"), on: nodes)
+        let error = await #expect(throws: RunControllerError.self) {
+            try await bench.controller.run(
+                Planner.plan(play, Survey(order: play.hosts, memberIDs: [:])),
+                of: play,
+                request: bench.request,
+                over: hosts,
+                locks: seen,
+                observer: bench.events,
+                signals: .init { _ in }
+            )
+        }
+        #expect(error?.exitCode == 5)
+        #expect(error?.message.contains("run r1 of") == true)
+        #expect(bench.log == [])
+        let record = try await bench.record()
+        #expect(record.state == .refused)
+        #expect(record.exitCode == 5)
+        #expect(try await bench.store.records(of: record.id).allSatisfy { $0.step.hasPrefix("preflight") })
+        #expect(bench.lock(on: "c") == other.lock.text)
+    }
+
     @Test func `a run that is refused gives the lock back`() async throws {
         let bench = try Bench(["not-ready-b": ""])
         #expect(try await bench.run().exitCode == 4)
@@ -204,6 +233,7 @@ import Testing
         #expect(error?.message.contains("2 are needed") == true)
         #expect(error?.message.contains("c: no way to it") == true)
         #expect(bench.lock(on: "a") == nil)
+        #expect(try await bench.record().state == .refused)
         #expect(bench.log == [])
     }
 

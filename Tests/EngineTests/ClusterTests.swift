@@ -38,7 +38,12 @@ struct ClusterTests {
                 for: .init(run: "r1", reason: "run", unlock: "pawl unlock"),
                 on: LockNodes(live.play, live.hosts)
             )
-            let locked = QuorumObserver(play: live.play, hosts: live.hosts, members: members, lock: lock)
+            let locked = QuorumObserver(
+                play: live.play,
+                hosts: live.hosts,
+                members: members,
+                admission: .init(replacing: []) { lock }
+            )
             #expect(await locked.observe() == all)
             for name in ["n1", "n3"] {
                 let directory = try #require(lock.directories[name])
