@@ -184,6 +184,8 @@ import Testing
         #expect(halted.exitCode == 3)
         #expect(bench.log.last == "look b")
         #expect(halted.report?.host == "c")
+        // The reaction holds the bench, which holds the reaction.
+        await bench.events.onEvent { _ in }
     }
 
     @Test func `a majority that is not ours any more is an objection`() async throws {
