@@ -74,7 +74,7 @@ struct NodeSweep: Sendable {
               if [ -f "$old/alive" ] && ! flock -s -n "$old/alive" true; then continue; fi
               echo "${old%%.*}." >>swept && rm -rf -- "$old"
             done
-            cd .. && rmdir -- jobs 2>/dev/null
+            cd -- "$state" && rmdir -- jobs 2>/dev/null && cd / && rmdir -- "$state" 2>/dev/null
             exit 0
 
             """

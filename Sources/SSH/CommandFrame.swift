@@ -6,7 +6,7 @@ import Remote
 ///
 /// libssh2 up to 1.11 reports exit status 0 for a command that was killed or whose channel was cut, so the end is told
 /// in band. A mark is the byte 0x1e, a nonce, a word and a newline. The shell that runs the script prints `begin` and
-/// `rc=N`; the login shell around it prints `outer=N` in any case. All three go to standard output *and* standard
+/// `rc=N`; the shell around it, which the login shell becomes, prints `outer=N` in any case. All three go to standard output *and* standard
 /// error: when the last mark was seen on both, both streams are complete, whether or not something that the script left
 /// behind still holds them open.
 struct CommandFrame {
@@ -32,14 +32,14 @@ struct CommandFrame {
 
     init(script: String, as user: String?, nonce: String) {
         self.nonce = nonce
-        let inline = Self.request(shell: Self.shell(user), script: script, length: nil, nonce: nonce)
+        let inline = Self.request(as: user, script: script, length: nil, nonce: nonce)
         if inline.utf8.count <= Self.longestRequest {
             request = inline
             inputPrefix = []
         } else {
             // `$(…)` takes newlines off the end, so they are taken off here too, for the lengths to agree.
             let trimmed = Array(script.utf8).reversed().drop { $0 == UInt8(ascii: "\n") }.reversed()
-            request = Self.request(shell: Self.shell(user), script: "", length: trimmed.count, nonce: nonce)
+            request = Self.request(as: user, script: "", length: trimmed.count, nonce: nonce)
             inputPrefix = Array(trimmed)
         }
     }
@@ -52,15 +52,19 @@ struct CommandFrame {
         return String(random.next(), radix: 36) + String(random.next(), radix: 36)
     }
 
-    private static func shell(_ user: String?) -> String {
-        guard let user else { return "/bin/sh" }
+    /// One line that every login shell reads the same way: sh, bash and zsh as well as csh, tcsh and fish.
+    ///
+    /// What they have in common is a word in single quotes without a quote, `!` (csh), a newline (csh), and a backslash in
+    /// front of another or of a quote (fish). So the shell text of the frame does without these, and the script is
+    /// written with octal escapes, which its own shell takes out.
+    private static func request(as user: String?, script: String, length: Int?, nonce: String) -> String {
         // -n: never ask; a question would wait for an answer that nobody gives.
-        return "sudo -n -H -u \(ShellQuoting.quote(user)) -- /bin/sh"
-    }
-
-    private static func request(shell: String, script: String, length: Int?, nonce: String) -> String {
-        let words = ["-c", inner(length: length, nonce: nonce), "sh", script]
-        return "\(shell) \(ShellQuoting.line(words)); __r=$?; \(mark("outer=%s", "\"$__r\"", nonce))"
+        let shell = user == nil ? "/bin/sh" : #"sudo -n -H -u "$3" -- /bin/sh"#
+        let outer = shell + #" -c "$1" sh "$2"; __r=$?; "# + mark("outer=%s", #""$__r""#, nonce)
+        let words = [
+            "exec /bin/sh -c", "'\(outer)'", "sh", "'\(inner(length: length, nonce: nonce))'", escaped(script),
+        ]
+        return (words + (user.map { [ShellQuoting.quote($0)] } ?? [])).joined(separator: " ")
     }
 
     /// The shell that runs the script, in a subshell, so that `exit` ends the script and not the telling of its end.
@@ -68,23 +72,36 @@ struct CommandFrame {
         // Exactly the script's bytes are taken from standard input: a byte at a time, because what is read too much is
         // lost to the script. Cut short, it is not begun.
         let take = length.map {
-            """
-            __s=$(dd ibs=1 obs=65536 count=\($0) 2>/dev/null)
-            [ ${#__s} -eq \($0) ] || { echo "the script arrived cut short" >&2; exit \(cutShortExitCode); }
-            """
+            "__s=$(dd ibs=1 obs=65536 count=\($0) 2>/dev/null); [ ${#__s} -eq \($0) ] || "
+                + #"{ echo "the script arrived cut short" >&2; exit \#(cutShortExitCode); }"#
         }
-        return """
-            LC_ALL=C; PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-            export LC_ALL PATH
-            \(take ?? "__s=$1"); shift
-            \(mark("begin", nil, nonce))
-            (eval "$__s"); __r=$?
-            \(mark("rc=%s", "\"$__r\"", nonce))
-            """
+        return [
+            "LC_ALL=C; PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "export LC_ALL PATH",
+            take ?? #"__s=$(printf %b "$1")"#,
+            "shift",
+            mark("begin", nil, nonce),
+            #"(eval "$__s"); __r=$?"#,
+            mark("rc=%s", #""$__r""#, nonce),
+        ].joined(separator: "; ")
     }
 
     private static func mark(_ format: String, _ argument: String?, _ nonce: String) -> String {
-        let line = "printf '\\036\(nonce) \(format)\\n'" + (argument.map { " " + $0 } ?? "")
+        let line = #"printf "\036\#(nonce) \#(format)\n""# + (argument.map { " " + $0 } ?? "")
         return "\(line); \(line) >&2"
+    }
+
+    /// A script as a word in single quotes, for `printf %b`.
+    private static func escaped(_ script: String) -> String {
+        var word = Array("'".utf8)
+        for byte in script.utf8 {
+            switch byte {
+            case UInt8(ascii: "'"), UInt8(ascii: "\\"), UInt8(ascii: "!"), ..<32, 127...:
+                let digits = String(byte, radix: 8)
+                word += Array(("\\0" + String(repeating: "0", count: 3 - digits.count) + digits).utf8)
+            default: word.append(byte)
+            }
+        }
+        return String(decoding: word + Array("'".utf8), as: UTF8.self)
     }
 }

@@ -43,10 +43,10 @@ import Testing
         )
     }
 
-    @Test func `what a run has left goes, and the directory with it`() async throws {
+    @Test func `what a run has left goes, and the directories with it`() async throws {
         try await begin("r1", "true")
         #expect(await sweep.sweep(plan).isEmpty)
-        #expect(!FileManager.default.fileExists(atPath: desk.file("state/jobs")))
+        #expect(!FileManager.default.fileExists(atPath: desk.file("state")))
         #expect(await sweep.sweep(plan).isEmpty, "and again, where there is nothing")
     }
 

@@ -13,10 +13,12 @@ struct CommandFrameTests {
     /// What the marks on both streams say, and the script's own bytes, when the request is run with this input.
     private func run(
         _ frame: CommandFrame,
-        input: [UInt8]
+        input: [UInt8],
+        by loginShell: String = "sh"
     ) async throws -> (out: MarkParser, err: MarkParser, own: [UInt8]) {
+        let script = ShellQuoting.line([loginShell, "-c", frame.request])
         let result = try await LocalHost(name: "frame").run(
-            RemoteCommand("frame", script: frame.request, standardInput: input, effect: .readOnly)
+            RemoteCommand("frame", script: script, standardInput: input, effect: .readOnly)
         )
         var (out, err, own) = (MarkParser(mark: frame.mark), MarkParser(mark: frame.mark), [UInt8]())
         result.standardOutput.withUnsafeBytes { out.feed($0) { own += $0 } }
@@ -25,6 +27,35 @@ struct CommandFrameTests {
     }
 
     private static let long = "#" + String(repeating: "ä", count: 40_000) + "\nmkdir \"$BEGUN\"; cat; exit 7\n"
+
+    private static let loginShells = ["sh", "bash", "dash", "zsh", "ksh", "tcsh", "csh", "fish", "busybox sh"].filter {
+        FileManager.default.isExecutableFile(atPath: "/usr/bin/\($0)")
+            || FileManager.default.isExecutableFile(atPath: "/bin/\($0)")
+    }
+
+    @Test(arguments: loginShells)
+    func `whatever the login shell is, the script gets through as it is, and its end is told`(
+        shell: String
+    ) async throws {
+        let odd = #"it's a "$HOME" `id` \\ \' \! !! !x * ; & | ü € \t \0101 %s %b ~ ^ # {a,b} [c] ?"# + "\t\u{7f}"
+        let script = "cat <<'END'\n\(odd)\nEND\nprintf '%s\\n' \"$0\" \\\n  two; cat; exit 9\n"
+        let end = try await run(CommandFrame(script: script, as: nil), input: Array("input".utf8), by: shell)
+        #expect(end.out.state == .ended(9))
+        #expect(end.err.state == .ended(9))
+        #expect(String(decoding: end.own, as: UTF8.self) == odd + "\nsh\ntwo\ninput")
+        #expect(end.out.preface.isEmpty && end.err.preface.isEmpty)
+        let killed = try await run(CommandFrame(script: "kill -9 $$", as: nil), input: [], by: shell)
+        #expect(killed.out.state == .outerEnded(begun: true, 137))
+        // As long as one that still goes with the request.
+        let lines = String(repeating: "# a line of some length that says nothing\n", count: 500)
+        let long = CommandFrame(script: lines + "echo through", as: nil)
+        #expect(long.inputPrefix.isEmpty && long.request.utf8.count > 20_000)
+        #expect(try await run(long, input: [], by: shell).own == Array("through\n".utf8))
+        let longer = CommandFrame(script: Self.long.replacing("mkdir \"$BEGUN\";", with: ""), as: nil)
+        #expect(
+            try await run(longer, input: longer.inputPrefix + Array("own".utf8), by: shell).own == Array("own".utf8)
+        )
+    }
 
     @Test func `a long script is taken from standard input, and the rest is left to it`() async throws {
         let frame = CommandFrame(script: "BEGUN=/; " + Self.long.replacing("mkdir \"$BEGUN\";", with: ""), as: nil)
