@@ -76,6 +76,13 @@ let package = Package(
             path: "Tests/Support",
             swiftSettings: strict
         ),
+        // Breaks runs on real nodes; no test, but built with them. See scripts/crash-matrix.
+        .executableTarget(
+            name: "crash-matrix",
+            dependencies: ["Lab", argumentParser, subprocess, system],
+            path: "Tests/CrashMatrix",
+            swiftSettings: strict
+        ),
         tests("FleetTests", ["Fleet"], fixtures: true),
         tests("PlaybooksTests", ["Playbooks", "Fleet"]),
         tests("RemoteTests", ["Remote", "TestSupport"]),
