@@ -109,7 +109,7 @@ struct ClusterImage: Sendable, Equatable {
         find /run /tmp /dev/shm /var/lib/etcd /var/backups -xdev \
             \( -path '/run/systemd/*' -a -not -path '/run/systemd/system*' -o -path '/run/log' -o -path '/run/sudo' \
             -o -path '/run/udev' -o -path '/run/user' -o -path '/run/lock' -o -path '/run/dbus' -o -path '/run/host' \
-            -o -path '/run/credentials' -o -path '/run/utmp' -o -path '/run/motd*' -o -path '/tmp/systemd-private*' \
+            -o -path '/run/credentials' -o -path '/run/utmp' -o -path '/run/mount' -o -path '/run/motd*' -o -path '/tmp/systemd-private*' \
             -o -path '/var/backups/pawl/*/tree' \) -prune -o -not -type s -printf 'file %p\t%y %m %u:%g\n'
         """#
 }

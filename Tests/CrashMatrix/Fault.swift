@@ -32,8 +32,8 @@ enum Fault: String, Sendable, CaseIterable {
     /// A second controller with a state directory of its own starts the same run.
     case second
 
-    /// Megabytes of the disks that can be filled: two WAL segments of 64 MB and some data.
-    static let smallDisk = 240
+    /// Megabytes of the disks that can be filled: etcd prepares WAL files of 64 MB, and preflight wants twice the data.
+    static let smallDisk = 512
 
     var needsSmallDisks: Bool { self == .backupDisk || self == .dataDisk }
 

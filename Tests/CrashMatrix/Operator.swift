@@ -17,9 +17,7 @@ struct Operator: Sendable {
     /// How often someone tries before calling for help.
     private static let patience = 5
 
-    /// Goes on until the run is done.
-    ///
-    /// - Parameter end: how the first controller ended.
+    /// Goes on until the run is done, from how the first controller ended.
     mutating func finish(after end: Controller.End) async throws {
         var end = end
         while end.exitCode != 0 {

@@ -101,7 +101,7 @@ struct Testbed: Sendable {
 
     /// Puts every node back to the seeded v2 data with nothing of pawl's on it, whatever the last cell left.
     ///
-    /// - Parameter smallDisks: the node's data and backups get small disks of their own, so that these can be filled.
+    /// With `smallDisks` the nodes' data and backups get small disks of their own, so that these can be filled.
     func reset(smallDisks: Bool = false) async throws {
         try await onAll(Self.wipe)
         if smallDisks {
