@@ -61,12 +61,13 @@ struct ClusterImage: Sendable, Equatable {
         )
         return plain.split(separator: "\n").reduce(into: [:]) { values, line in
             let parts = line.split(separator: "\t", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            if parts[0].hasSuffix("wal/N.tmp") { return }
+            // A WAL file that is only prepared, and the note in a backup that its migration was taken back.
+            if parts[0].hasSuffix("wal/N.tmp") || parts[0].hasSuffix("/migration.undone") { return }
             values[parts[0]] = parts.count > 1 ? parts[1] : ""
         }
     }
 
-    /// The node's own layer over this machine's disk: all that was ever written on it, and what it deleted.
+    /// The node's own layer over this machine's disk: all that was ever written on it.
     ///
     /// Looked at from outside, because this machine's own files show through on the node and change as they like.
     private static func filesOnDisk(of node: LabNode) async throws -> [String: String] {
@@ -75,7 +76,7 @@ struct ClusterImage: Sendable, Equatable {
             + ["var/lib/etcd", "var/backups/pawl/*/tree", "usr/bin/etcdctl*"]
         let pruned = others.flatMap { ["-o", "-path", $0] }.dropFirst()
         // Relative names: `-path` and the output then know nothing of where the lab is.
-        let script = #"cd "$0" && find * \( "$@" \) -prune -o -printf 'file /%p\t%y %m %U:%G\n'"#
+        let script = #"cd "$0" && find * \( "$@" \) -prune -o -not -type c -printf 'file /%p\t%y %m %U:%G\n'"#
         let found = try await Program.run("/bin/sh", ["-c", script, "\(node.directory)/upper"] + pruned)
         guard found.exitCode == 0 else {
             throw MatrixError("\(node.name): its files cannot be listed: \(found.stderr)")

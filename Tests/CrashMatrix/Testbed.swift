@@ -93,7 +93,8 @@ struct Testbed: Sendable {
         done
         rm -rf /run/systemd/system/etcd.service.d /run/pawl /var/lib/pawl /var/backups/pawl
         rm -rf /var/lib/etcd/default /var/lib/etcd/default*pawl* /var/lib/matrix/migrations /var/lib/matrix/stop*
-        find /tmp /var/tmp /dev/shm -mindepth 1 -maxdepth 1 -not -name 'systemd-private*' -not -name '.*' -exec rm -rf {} +
+        # Both in memory: nothing of this machine shows through there.
+        find /tmp /dev/shm -xdev -mindepth 1 -maxdepth 1 -not -name 'systemd-private*' -not -name '.*' -exec rm -rf {} +
         systemctl daemon-reload
         systemctl reset-failed etcd 2>/dev/null || true
         : >/var/lib/matrix/migrations && chmod 666 /var/lib/matrix/migrations
