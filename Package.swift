@@ -79,7 +79,7 @@ let package = Package(
         // Breaks runs on real nodes; no test, but built with them. See scripts/crash-matrix.
         .executableTarget(
             name: "crash-matrix",
-            dependencies: ["Lab", argumentParser, subprocess, system],
+            dependencies: ["Lab", "Journal", argumentParser, subprocess, system],
             path: "Tests/CrashMatrix",
             swiftSettings: strict
         ),

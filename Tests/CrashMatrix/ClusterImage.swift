@@ -28,7 +28,8 @@ struct ClusterImage: Sendable, Equatable {
         for node in reference.nodes.keys.sorted() {
             let (want, have) = (reference.nodes[node] ?? [:], nodes[node] ?? [:])
             for name in Set(want.keys).union(have.keys).sorted() where want[name] != have[name] {
-                lines.append("\(node): \(name) is \(have[name] ?? "gone"), was \(want[name] ?? "absent")")
+                let (now, before) = (have[name] ?? "gone", want[name] ?? "absent")
+                lines.append("\(node): \(name) is \(now.prefix(200)), was \(before.prefix(200))")
             }
         }
         return lines

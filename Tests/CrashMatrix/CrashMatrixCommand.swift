@@ -49,6 +49,7 @@ struct CrashMatrixCommand: AsyncParsableCommand {
     /// Whether all was as it must be.
     private func perform(on bench: Testbed) async throws -> Bool {
         let matrix = try await Matrix(bench, seed: seed)
+        say("seed \(seed)")
         let remains = matrix.reference.remains
         for path in remains { say("left behind by the undisturbed run: \(path)") }
         if let randomKills {
@@ -68,11 +69,19 @@ struct CrashMatrixCommand: AsyncParsableCommand {
             table.add(cell, result)
             let seconds = (ContinuousClock.now - clock).components.seconds
             say("\(number + 1)/\(chosen.count)  \(cell.title): \(Self.words(result))  (\(seconds) s)")
-            if case .differs(let lines) = result { for line in lines.prefix(12) { say("    \(line)") } }
+            guard case .differs(let lines) = result else { continue }
+            for line in lines.prefix(20) { say("    \(line)") }
+            say("    again: scripts/crash-matrix \(again(cell))")
         }
         say("\n\(table.text)\n")
         say(table.count)
         return table.isAllSame && remains.isEmpty
+    }
+
+    /// The arguments that do this cell again, with the others of its step and fault.
+    private func again(_ cell: Cell) -> String {
+        "--seed \(seed) --keys \(keys) --steps '\(cell.row.name)' --faults \(cell.fault.rawValue)"
+            + (everyTurn ? " --every-turn" : "")
     }
 
     private static func words(_ result: CellResult) -> String {

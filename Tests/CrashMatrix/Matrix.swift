@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Journal
 import Lab
 
 /// One fault at one moment.
@@ -129,6 +130,7 @@ struct Matrix: Sendable {
         let image = try await ClusterImage.take(of: bench)
         var differences = image.differences(from: reference)
         differences += try await repeatedMigrations()
+        differences += try await repeatedIntents()
         differences += try await lostWrites()
         return differences
     }
@@ -146,6 +148,26 @@ struct Matrix: Sendable {
             }
             return counts[1] > 0 ? [] : ["\(node): was never migrated"]
         }
+    }
+
+    /// A migration that the journal calls done is not attempted again, unless it was taken back in between.
+    private func repeatedIntents() async throws -> [String] {
+        let steps = Set(rows.filter { $0.action == "etcd_migrate" }.flatMap(\.steps))
+        let journal = try await SQLiteRunStore.open(URL(filePath: "\(bench.directory)/state"), for: .reading)
+        var repeated: [String] = []
+        for run in try await journal.runs() {
+            var done: Set<String> = []
+            for record in try await journal.records(of: run.id) where steps.contains(record.step) {
+                switch (record.kind, record.status) {
+                case (.intent, _) where done.contains(record.step):
+                    repeated.append("the journal of \(run.id) has \(record.step) begun again after it was done")
+                case (.outcome, .done), (.outcome, .skipped): done.insert(record.step)
+                case (.undoOutcome, .undone): done.remove(record.step)
+                default: break
+                }
+            }
+        }
+        return repeated
     }
 
     /// Keys that are acknowledged after the run is done stay, whatever is asked of pawl then.

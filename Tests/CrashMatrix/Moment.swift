@@ -34,6 +34,8 @@ struct StepRow: Sendable, Hashable {
     var name: String
     var action: String
     var turns = 0
+    /// Its ids in the plan.
+    var steps: [String] = []
     var usualSeconds = 0.0
 
     init?(_ event: ControllerEvent) {
@@ -52,9 +54,11 @@ struct StepRow: Sendable, Hashable {
             let seconds = max(0, (end?.second ?? event.second) - event.second)
             if let index = rows.firstIndex(of: row) {
                 rows[index].turns += 1
+                rows[index].steps += [event.step].compactMap(\.self)
                 rows[index].usualSeconds = max(rows[index].usualSeconds, seconds)
             } else {
                 row.turns = 1
+                row.steps = [event.step].compactMap(\.self)
                 row.usualSeconds = seconds
                 rows.append(row)
             }

@@ -85,7 +85,9 @@ struct Testbed: Sendable {
 
     private static let wipe = #"""
         pkill -KILL -f '^sshd: admin' || true
-        pkill -KILL -x etcdctl || true
+        # What hangs from the last cell; what this script is called by is of a session outside of the node, which is 0.
+        ps -eo pid=,sid=,comm= | awk '$2 != 0 && $3 !~ /^(systemd.*|\(sd-pam\)|dbus-daemon|etcd|sshd)$/ { print $1 }' \
+            | xargs -r kill -KILL 2>/dev/null || true
         systemctl kill --signal=KILL etcd 2>/dev/null || true
         systemctl stop etcd
         for disk in /var/lib/etcd /var/backups; do
