@@ -96,9 +96,6 @@ enum Fault: String, Sendable, CaseIterable {
         }
     }
 
-    /// Anything else than a kill or an interrupt may be survived without an end.
-    var endsController: Bool { self == .kill || self == .interrupt }
-
     // MARK: - Parts
 
     private static func killEtcd(on node: LabNode) async throws -> Bool {

@@ -51,6 +51,9 @@ struct Matrix: Sendable {
         guard end.exitCode == 0 else {
             throw MatrixError("the undisturbed run ended with \(end.exitCode): \(end.lastWords)")
         }
+        // By a check that knows nothing of pawl: what the others are compared with is right itself.
+        let proof = try await Program.run("\(bench.repository)/scripts/compare-v2-v3", [bench.lab.directory])
+        guard proof.exitCode == 0 else { throw MatrixError("the undisturbed run: \(proof.stdout)\(proof.stderr)") }
         reference = try await ClusterImage.take(of: bench)
         rows = StepRow.all(in: end.events)
     }
@@ -153,7 +156,7 @@ struct Matrix: Sendable {
     /// A migration that the journal calls done is not attempted again, unless it was taken back in between.
     private func repeatedIntents() async throws -> [String] {
         let steps = Set(rows.filter { $0.action == "etcd_migrate" }.flatMap(\.steps))
-        let journal = try await SQLiteRunStore.open(URL(filePath: "\(bench.directory)/state"), for: .reading)
+        let journal = try await bench.journal()
         var repeated: [String] = []
         for run in try await journal.runs() {
             var done: Set<String> = []

@@ -34,41 +34,27 @@ struct RandomKills: Sendable {
     /// One run, killed so often and then brought to its end.
     private func perform(kills: Int, random: inout SeededRandom) async throws -> (Int, [String]) {
         let bench = matrix.bench
-        let usual = matrix.rows.reduce(0) { $0 + $1.usualSeconds * Double($1.turns) }
-        var arguments = bench.runArguments()
+        // Each part of the run is short enough that the last kill, too, mostly finds something to kill.
+        let longest = max(0.2, 2 * matrix.rows.reduce(0) { $0 + $1.usualSeconds * Double($1.turns) } / Double(kills))
+        var helper = Operator(bench, runArguments: bench.runArguments())
+        var next: [String]? = bench.runArguments()
         var killed = 0
         do {
-            while killed < kills {
-                // Half of the rest of a run on average would leave nothing to kill: the steps get shorter.
-                let delay = Double.random(in: 0.05...max(0.2, 2 * usual / Double(kills)), using: &random)
+            while let arguments = next {
+                let delay = killed < kills ? Double.random(in: 0.05...longest, using: &random) : nil
                 let end = try await Controller.run(arguments, on: bench) { controller in
+                    guard let delay else { return }
                     try await Task.sleep(for: .seconds(delay))
                     controller.send(SIGKILL)
                 }
-                if end.exitCode == 128 + Int(SIGKILL) {
-                    killed += 1
-                } else if end.exitCode == 0 {
-                    break
-                } else if !isNothingToResume(end) {
-                    var helper = Operator(bench, runArguments: bench.runArguments())
-                    try await helper.finish(after: end)
-                    break
-                }
-                // A run that was killed before it was on record has nothing to go on with.
-                arguments = isNothingToResume(end) ? bench.runArguments() : bench.resumeArguments
+                if end.exitCode == 128 + Int(SIGKILL) { killed += 1 }
+                next = try await helper.next(after: end)
             }
-            var helper = Operator(bench, runArguments: bench.runArguments())
-            let end = try await Controller.run(arguments, on: bench)
-            if !(end.exitCode == 64 && killed > 0 && isNothingToResume(end)) { try await helper.finish(after: end) }
             return (killed, try await matrix.examine())
         } catch let difference as CellDifference {
             return (killed, [difference.text])
         } catch let error as MatrixError {
             return (killed, [error.description])
         }
-    }
-
-    private func isNothingToResume(_ end: Controller.End) -> Bool {
-        end.exitCode == 64
     }
 }

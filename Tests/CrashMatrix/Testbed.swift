@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Journal
 import Lab
 
 /// Three real nodes that are put back to the same v2 data before every cell, and the `pawl` under test.
 struct Testbed: Sendable {
     let lab: LabState
     let pawl: String
-    let playbook: String
+    /// The top of the repository.
+    let repository: String
     /// The lab, the journals and what every pawl said; it goes at the end.
     let directory: String
 
     var nodes: [LabNode] { lab.nodes }
+    var playbook: String { "\(repository)/playbooks/migrate_etcd_v2_to_v3.yaml" }
 
     // MARK: - Up and down
 
@@ -21,7 +24,7 @@ struct Testbed: Sendable {
         let bench = Testbed(
             lab: lab,
             pawl: pawl,
-            playbook: "\(repository)/playbooks/migrate_etcd_v2_to_v3.yaml",
+            repository: repository,
             directory: directory
         )
         try await LabSeed(keys: keys).write(to: lab)
@@ -118,7 +121,9 @@ struct Testbed: Sendable {
         }
         try await onAll("cp -a --sparse=always /var/lib/matrix/seed /var/lib/etcd/default && systemctl start etcd")
         try await awaitCluster()
-        try? FileManager.default.removeItem(atPath: "\(directory)/state")
+        for state in ["state", "second-state"] {
+            try? FileManager.default.removeItem(atPath: "\(directory)/\(state)")
+        }
     }
 
     /// Waits until all members are healthy under one leader.
@@ -145,6 +150,11 @@ struct Testbed: Sendable {
     }
 
     var resumeArguments: [String] { ["resume", "--state", "\(directory)/state"] }
+
+    /// What the runs since the last reset have written down.
+    func journal() async throws(JournalError) -> SQLiteRunStore {
+        try await SQLiteRunStore.open(URL(filePath: "\(directory)/state"), for: .reading)
+    }
 
     /// A name for the output of the next pawl; what it was called with is beside it.
     func newLog(_ arguments: [String]) throws -> String {
