@@ -61,9 +61,7 @@ enum Fault: String, Sendable, CaseIterable {
         case .reboot:
             // It ends with the node that it runs on.
             _ = try? await member.run("systemctl reboot")
-        case .power:
-            try await member.powerOff()
-            try await Self.boot(member, of: bench)
+        case .power: try await bench.restart(member)
         case .etcdctl:
             let delay = Double.random(in: 0...0.05, using: &random)
             try await member.check(
@@ -105,13 +103,6 @@ enum Fault: String, Sendable, CaseIterable {
     /// What is left of the disk, to the last block.
     private static func fill(_ disk: String, on node: LabNode) async throws {
         try await node.check("cat /dev/zero >\(disk)/filling 2>/dev/null || true")
-    }
-
-    private static func boot(_ node: LabNode, of bench: Testbed) async throws {
-        // Its own readiness asks for a healthy etcd, which this member may not have now.
-        var lab = bench.lab
-        lab.options.timeoutSeconds = 1
-        do { try await node.boot(in: lab) } catch let error as LabError where error.code == .notReady {}
     }
 
     /// Two controllers: the second must be refused, having changed nothing.

@@ -8,7 +8,7 @@ import Lab
 struct Cell: Sendable, Hashable {
     var row: StepRow
     var place: Moment.Place
-    /// Which beginning of the step in the run; `nil` leaves it to the seed.
+    /// Which beginning of the step in the run, from 1.
     var turn: Int
     var fault: Fault
 
@@ -76,7 +76,6 @@ struct Matrix: Sendable {
 
     /// Does one cell from the same data to the same end.
     func perform(_ cell: Cell) async throws -> CellResult {
-        try await bench.reset(smallDisks: cell.fault.needsSmallDisks)
         var random = SeededRandom(seed: seed, for: cell.title)
         let moment = Moment(
             row: cell.row,
@@ -85,13 +84,15 @@ struct Matrix: Sendable {
             fraction: Double.random(in: 0.15...0.85, using: &random)
         )
         do {
+            try await bench.reset(smallDisks: cell.fault.needsSmallDisks)
             guard let helper = try await disturb(moment, cell.fault, random) else { return .notStruck }
             let differences = try await examine()
             return differences.isEmpty ? .same : .differs(differences + helper.commands.map { "after \($0)" })
         } catch let difference as CellDifference {
             return .differs([difference.text])
-        } catch let error as MatrixError {
-            return .differs([error.description])
+        } catch {
+            // Not a word about pawl, but the cell has not shown what it is to show.
+            return .differs(["the cell could not be done: \(error)"])
         }
     }
 
@@ -119,7 +120,10 @@ struct Matrix: Sendable {
             )
             await strike.set(isDone ? member : nil)
         }
-        guard let member = await strike.member else { return nil }
+        guard let member = await strike.member else {
+            if end.exitCode == 0 { return nil }
+            throw CellDifference("ended with \(end.exitCode) before anything was broken: \(end.lastWords)")
+        }
         let hasStruck = try await fault.hasStruck(member)
         try await fault.mend(on: bench, member: member)
         var helper = Operator(bench, runArguments: arguments)

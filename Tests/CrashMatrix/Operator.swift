@@ -67,7 +67,7 @@ struct Operator: Sendable {
         guard end.exitCode == 64, end.events.isEmpty else { return false }
         do throws(JournalError) {
             return try await bench.journal().latestRun(in: [.running, .halted, .interrupted]) == nil
-        } catch where error.code == .notFound {
+        } catch  where error.code == .notFound {
             return true
         }
     }
@@ -75,7 +75,7 @@ struct Operator: Sendable {
     private func isDone() async throws -> Bool {
         do throws(JournalError) {
             return try await bench.journal().runs().first?.state == .done
-        } catch where error.code == .notFound {
+        } catch  where error.code == .notFound {
             return false
         }
     }

@@ -20,7 +20,6 @@ struct RandomKills: Sendable {
             // What earlier runs did not live long enough for is left to the later ones.
             let share = Int((Double(kills - outcome.kills) / Double(runs - run + 1)).rounded(.up))
             var random = SeededRandom(seed: matrix.seed, for: "run \(run)")
-            try await matrix.bench.reset()
             let (killed, differences) = try await perform(kills: share, random: &random)
             outcome.kills += killed
             if differences.isEmpty { outcome.equalRuns += 1 }
@@ -40,6 +39,7 @@ struct RandomKills: Sendable {
         var next: [String]? = bench.runArguments()
         var killed = 0
         do {
+            try await bench.reset()
             while let arguments = next {
                 let delay = killed < kills ? Double.random(in: 0.05...longest, using: &random) : nil
                 let end = try await Controller.run(arguments, on: bench) { controller in
@@ -53,8 +53,8 @@ struct RandomKills: Sendable {
             return (killed, try await matrix.examine())
         } catch let difference as CellDifference {
             return (killed, [difference.text])
-        } catch let error as MatrixError {
-            return (killed, [error.description])
+        } catch {
+            return (killed, ["the run could not be brought to its end: \(error)"])
         }
     }
 }

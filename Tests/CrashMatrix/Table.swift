@@ -40,5 +40,8 @@ struct MatrixTable {
             + (none > 0 ? " (\(none) more where the fault found nothing to break)" : "")
     }
 
-    var isAllSame: Bool { !results.contains { $0.result.word == "DIFFERS" } && !results.isEmpty }
+    var isAllSame: Bool {
+        let words = Set(results.map(\.result.word))
+        return words.contains("same") && !words.contains("DIFFERS")
+    }
 }

@@ -109,6 +109,29 @@ struct Testbed: Sendable {
     ///
     /// With `smallDisks` the nodes' data and backups get small disks of their own, so that these can be filled.
     func reset(smallDisks: Bool = false) async throws {
+        do {
+            try await seedAnew(smallDisks: smallDisks)
+        } catch {
+            // A node that the last cell left dead, or with its cable out.
+            for node in nodes { try await restart(node) }
+            try await seedAnew(smallDisks: smallDisks)
+        }
+    }
+
+    /// Cuts a node's power and boots it; whether its etcd is well is for others to see.
+    func restart(_ node: LabNode) async throws {
+        try await node.powerOff()
+        // The lab's own readiness asks for a healthy etcd, which this member may not have now.
+        var lab = lab
+        lab.options.timeoutSeconds = 1
+        do { try await node.boot(in: lab) } catch let error as LabError where error.code == .notReady {}
+        let isUp = try await eventually(within: 30, every: .milliseconds(100)) {
+            (try? await node.run("systemctl is-system-running --wait >/dev/null; true").exitCode) == 0
+        }
+        guard isUp else { throw MatrixError("\(node.name) does not boot") }
+    }
+
+    private func seedAnew(smallDisks: Bool) async throws {
         try await onAll(Self.wipe)
         if smallDisks {
             try await onAll(
