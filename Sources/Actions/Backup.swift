@@ -42,7 +42,7 @@ package struct Backup: Action {
     }
 
     package var traits: ActionTraits {
-        ActionTraits(effect: .repeatable, resource: "backup of \(source)", defaultTimeout: .seconds(1800))
+        ActionTraits(effect: .repeatable, resource: "backup of \(source)", defaultTimeout: .seconds(1800), job: .always)
     }
 
     private func request(_ context: ActionContext) throws(ActionFailure) -> ColdBackup.Request {
@@ -70,7 +70,8 @@ package struct Backup: Action {
     }
 
     package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
-        let command = ColdBackup.takeCommand(try request(context), timeout: context.timeout)
+        var command = ColdBackup.takeCommand(try request(context), timeout: context.timeout)
+        command.isDetached = context.isJob
         let report = try await context.requiredTarget().report(command)
         guard let path = report["path"] else {
             throw ActionFailure("the end of the backup was not told", isInDoubt: true)
