@@ -81,6 +81,13 @@ let package = Package(
             path: "Tests/Support",
             swiftSettings: strict
         ),
+        // Breaks runs on real nodes; no test, but built with them. See scripts/crash-matrix.
+        .executableTarget(
+            name: "crash-matrix",
+            dependencies: ["Lab", "Journal", argumentParser, subprocess, system],
+            path: "Tests/CrashMatrix",
+            swiftSettings: strict
+        ),
         tests("FleetTests", ["Fleet"], fixtures: true),
         tests("PlaybooksTests", ["Playbooks", "Fleet"]),
         tests("RemoteTests", ["Remote", "TestSupport"]),

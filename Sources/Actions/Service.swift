@@ -106,6 +106,10 @@ package struct Service: Action {
             }
             if isUp, !isHeld { return .notBegun("\(name) runs") }
         case .started:
+            // Whoever started it died before its last line; the start puts away what is left, and starts nothing.
+            if isUp, !isHeld, report["left_behind"] == "yes" {
+                return .notBegun("\(name) runs, but what held it down was not put away")
+            }
             if isUp, !isHeld { return done("runs") }
             if isDown { return .notBegun("\(name) does not run") }
         case .restarted:

@@ -63,8 +63,9 @@ extension ServiceScript {
           is_held || fail "systemd does not read $dropin, so $UNIT could be started by others" "see systemctl cat $UNIT"
         }
         release() { rm -f -- "$note"; }
+        left_behind() { [ -e "$dropin" ]; }
         forget_hold() {
-          if [ -e "$dropin" ]; then
+          if left_behind; then
             rm -f -- "$dropin"; rmdir -- "${dropin%/*}" 2>/dev/null
             systemctl daemon-reload >/dev/null 2>&1 </dev/null &
           fi

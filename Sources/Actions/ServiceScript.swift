@@ -6,8 +6,9 @@ import Remote
 /// The scripts of a ``Service``, over two sets of shell functions: systemd's and the operator's own commands.
 ///
 /// Both sets define `look_now` (sets `up`, `state`, `pid`, `instance`), `hold`, `release`, `order_stop`, `judge_stop`
-/// (sets `clean` and `proof`), `order_start`, `settled` and `last_words`. Notes about what this run did are kept in
-/// `/run/pawl`, which a reboot empties together with the state that they speak of.
+/// (sets `clean` and `proof`), `order_start`, `settled`, `last_words`, `forget_hold` and `left_behind` (whether there is
+/// something to forget). Notes about what this run did are kept in `/run/pawl`, which a reboot empties together with the
+/// state that they speak of.
 struct ServiceScript {
     var name: String
     var commands: Service.Commands?
@@ -98,6 +99,7 @@ struct ServiceScript {
         look_now; tell
         held=no
         if [ -f "$note" ] && [ "$(noted run)" = "$RUN" ] && is_held; then held=yes; fi
+        if left_behind; then say left_behind yes; fi
         say held "$held"; say clean "$(noted clean)"
         if [ -f "$notes/$KEY.restart" ]; then
           read -r word rest <"$notes/$KEY.restart"

@@ -35,12 +35,11 @@ extension Migration {
     /// The command that migrates; ``MigrationOutcome`` reads its answer and judges.
     ///
     /// The tool gets a little less time than the step, so that its end is seen by the script and not only by the
-    /// controller.
+    /// controller. That is so for each of its calls: one that never came back would keep the data's lock for ever.
     package func runCommand(_ options: Options) -> RemoteCommand {
-        let seconds = options.timeout.components.seconds
         let values = NodeReport.assignments([
             "ETCDCTL": options.etcdctl, "AS": options.user, "NOTTL": options.noTTL ? "yes" : "",
-            "ATTEMPT": String(options.attempt), "LIMIT": String(max(1, seconds - min(10, seconds / 4))),
+            "ATTEMPT": String(options.attempt), "LIMIT": Self.limit(options.timeout),
             "PREPARED": options.prepared?.path ?? "", "IDENTITY": options.prepared?.identity ?? "",
             "REVISION": options.prepared.map { String($0.revisionBefore) } ?? "",
         ])
@@ -51,6 +50,12 @@ extension Migration {
             effect: .mutating,
             timeout: options.timeout
         )
+    }
+
+    /// What each call of the tool gets of a step's time, in seconds.
+    static func limit(_ timeout: Duration) -> String {
+        let seconds = timeout.components.seconds
+        return String(max(1, seconds - min(10, seconds / 4)))
     }
 
     /// Nothing is migrated unless the member is stopped, its WAL is the one of the backup, and its db is too.
@@ -82,7 +87,7 @@ extension Migration {
           fail "cannot write $BACKUP/migration" "make room there"
         if [ -e "$saved" ]; then
           if grep -aqm 1 consistent_index "$saved"; then say index_before yes; else say index_before no; fi
-          ETCDCTL_API=3 "$ETCDCTL" snapshot status "$saved" -w json >"$work/before" 2>/dev/null </dev/null 9<&- &
+          status_of "$saved" >"$work/before" 9<&- &
           status=$!
         else
           say index_before no; echo '{"revision":0,"totalKey":0}' >"$work/before"; status=
@@ -161,7 +166,7 @@ extension Migration {
           relabel
           looking=
           if [ "$swapped" = no ]; then
-            ETCDCTL_API=3 "$ETCDCTL" snapshot status "$snap/db" -w json >"$work/now" 2>"$work/err" </dev/null 9<&- &
+            status_of "$snap/db" "$work/err" >"$work/now" 9<&- &
             looking=$!
           fi
           sync -- "$snap/db" "$snap" || fail "the migrated db cannot be flushed to its disk"

@@ -143,7 +143,9 @@ extension Migration {
     ///   - timeout: of the whole look.
     /// - Returns: a command that changes nothing.
     package func inspectCommand(etcdctl: String, thorough: Bool, timeout: Duration) -> RemoteCommand {
-        let values = NodeReport.assignments(["ETCDCTL": etcdctl, "THOROUGH": thorough ? "yes" : ""])
+        let values = NodeReport.assignments([
+            "ETCDCTL": etcdctl, "LIMIT": Self.limit(timeout), "THOROUGH": thorough ? "yes" : "",
+        ])
         return RemoteCommand(
             "look at the db of \(dataDir) and its backup",
             script: head + values + Self.inspectScript,
@@ -176,12 +178,12 @@ extension Migration {
         say begun "$begun"; say as_migrated "$as_migrated"
         if [ "$running" = no ] && [ "$as_migrated" = yes ]; then
           if [ -e "$saved" ]; then
-            say before "$(ETCDCTL_API=3 "$ETCDCTL" snapshot status "$saved" -w json 2>/dev/null </dev/null | tr -d '\n')"
+            say before "$(status_of "$saved" | tr -d '\n')"
             if grep -aq consistent_index "$saved"; then say index_before yes; fi
           else
             say before '{"revision":0,"totalKey":0}'
           fi
-          say after "$(ETCDCTL_API=3 "$ETCDCTL" snapshot status "$snap/db" -w json 2>/dev/null </dev/null | tr -d '\n')"
+          say after "$(status_of "$snap/db" | tr -d '\n')"
         fi
         say end yes
         """#

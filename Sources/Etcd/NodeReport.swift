@@ -18,14 +18,16 @@ package struct NodeReport: Sendable, Equatable {
 
     /// What every such script begins with.
     ///
-    /// A hangup is ignored, so that a lost connection does not end a script between two of its changes. Messages of
-    /// the tools are asked for in English because some are matched.
+    /// A hangup is ignored, so that a lost connection does not end a script between two of its changes; one that ends
+    /// because nobody reads its answer any more still puts its files away. Messages of the tools are asked for in
+    /// English because some are matched.
     package static let prelude = #"""
         set -u
         LC_ALL=C; export LC_ALL
         PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"; export PATH
         umask 077
         trap '' HUP
+        trap 'exit 141' PIPE; trap 'exit 143' TERM
         say() { printf '%s=%s\n' "$1" "$2"; }
         fail() {
           printf 'error=%s\n' "$(printf '%s' "$1" | tr '\n\r' '  ')"

@@ -176,7 +176,7 @@ package struct PreparedMigration: Sendable, Hashable {
     /// As ``Migration`` does it in place, on the copy, which nothing else has open.
     private static let migrateScript = #"""
         if grep -aqm 1 consistent_index "$live/snap/db"; then index_before=yes; else index_before=no; fi
-        before=$(ETCDCTL_API=3 "$ETCDCTL" snapshot status "$live/snap/db" -w json 2>/dev/null </dev/null)
+        before=$(ETCDCTL_API=3 timeout -k 2 "$LIMIT" "$ETCDCTL" snapshot status "$live/snap/db" -w json 2>/dev/null </dev/null)
         set -- env ETCDCTL_API=3 "$ETCDCTL" migrate "--data-dir=$prep/data"
         if [ -n "$NOTTL" ]; then set -- "$@" --no-ttl; fi
         if [ "$(id -u)" = 0 ] && [ "$AS" != root ]; then set -- runuser -u "$AS" -- "$@"; fi
@@ -187,7 +187,7 @@ package struct PreparedMigration: Sendable, Hashable {
         say code "$code"; say last "$last"
         grep -v -e '^[0-9][0-9-]* [0-9:.]* I | ' -e '^$' "$work/err" | head -n 8 | cut -c 1-400 >"$work/noise"
         sed 's/^/stderr=/' "$work/noise"
-        after=$(ETCDCTL_API=3 "$ETCDCTL" snapshot status "$live/snap/db" -w json 2>/dev/null </dev/null)
+        after=$(ETCDCTL_API=3 timeout -k 2 "$LIMIT" "$ETCDCTL" snapshot status "$live/snap/db" -w json 2>/dev/null </dev/null)
         snap_same=yes
         if [ -n "$(find "$live/snap" -name '*.broken' -print -quit)" ]; then snap_same=no; fi
         [ "$(db_lock "$data")" = held ] || drop "etcd stopped while the copy was made" "start it"

@@ -89,6 +89,21 @@ struct EtcdMigrateTests {
         }
     }
 
+    @Test func `an etcdctl that never comes back from looking does not keep the data`() async throws {
+        try await LiveMember.with { member in
+            try await member.prepare()
+            // As it does when it is stopped by a signal, or its disk does not answer.
+            let hanging = try await member.fakeEtcdctl("kill -STOP $$", insteadOf: "snapshot")
+            let migrate = try member.migrate()
+            let error = try await failure {
+                try await migrate.perform(hanging.context("steps.3/n1", timeout: .seconds(8)))
+            }
+            #expect(error.message.contains("cannot read"), "\(error)")
+            let again = try await migrate.perform(member.context("steps.3/n1", attempt: 2))
+            #expect(again.values["restored_first"] == "true")
+        }
+    }
+
     @Test func `a migration is refused while etcd runs`() async throws {
         try await LiveMember.with { member in
             try await member.prepare()

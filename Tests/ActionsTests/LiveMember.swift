@@ -164,11 +164,11 @@ struct LiveMember: Sendable {
     }
 
     /// A program in place of etcdctl that does something else for `migrate`.
-    func fakeEtcdctl(_ migrate: String) async throws -> LiveMember {
+    func fakeEtcdctl(_ migrate: String, insteadOf word: String = "migrate") async throws -> LiveMember {
         let path = "\(root)/etcdctl-\(UUID().uuidString.prefix(4))"
         try await sh(
             "cat >\(path); chmod 755 \(path)",
-            input: "#!/bin/sh\ncase $1 in migrate) \(migrate) ;; *) exec /usr/bin/etcdctl \"$@\" ;; esac\n"
+            input: "#!/bin/sh\ncase $1 in \(word)) \(migrate) ;; *) exec /usr/bin/etcdctl \"$@\" ;; esac\n"
         )
         var member = self
         member.variables["etcdctl"] = .string(path)

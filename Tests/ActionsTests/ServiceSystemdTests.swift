@@ -54,6 +54,29 @@ struct ServiceSystemdTests {
         }
     }
 
+    @Test func `a start that died before its last line is done again and leaves nothing behind`() async throws {
+        try await BootedNode.with { node in
+            try await node.text("systemctl start local")
+            let process = "systemctl show -p MainPID local"
+            _ = try await node.service("local", "stopped").perform(node.context())
+            // What a start does, up to the line where its connection was cut.
+            try await node.text("rm /run/pawl/*.local.service.hold && systemctl start local")
+            let started = try await node.text(process)
+            let start = try node.service("local", "started")
+            guard case .notBegun = try await start.observe(node.context()) else {
+                Issue.record("a start that left its hold behind is taken for done")
+                return
+            }
+            _ = try await start.perform(node.context())
+            #expect(try await node.text("find /run/systemd/system -name '*pawl*'").isEmpty)
+            #expect(try await node.text(process) == started)
+            guard case .done = try await start.observe(node.context()) else {
+                Issue.record("a start that was brought to its end is not seen as done")
+                return
+            }
+        }
+    }
+
     @Test func `an etcd that had to be killed is not cleanly stopped`() async throws {
         try await BootedNode.with { node in
             try await node.text("systemctl start stubborn")
