@@ -81,7 +81,7 @@ let package = Package(
         tests("RemoteTests", ["Remote", "TestSupport"]),
         tests("SSHTests", ["SSH", "Remote", "Fleet", "TestSupport", subprocess, system]),
         tests("JournalTests", ["Journal", subprocess, system]),
-        tests("RolloutTests", ["Rollout"]),
+        tests("RolloutTests", ["Rollout", "TestSupport"]),
         tests("EtcdTests", ["Etcd", "Remote", "Fleet", "TestSupport", subprocess, system], fixtures: true),
         tests(
             "ActionsTests",

@@ -137,12 +137,14 @@ extension RunEngine {
                 }
                 if let step = machine.steps[id] { await engine.tell(.stepFinished(step, report)) }
             case .observe(let id): observe(id, in: &group)
-            case .recordUndoIntent(let id):
-                await record(then: .undoIntentRecorded(id)) { try await $0.undoIntent(id) }
-            case .undo(let id): await beginUndo(id, in: &group)
-            case .recordUndoOutcome(let id, let outcome):
+            case .recordUndoIntent(let id, let attempt):
+                await record(then: .undoIntentRecorded(id)) { try await $0.undoIntent(id, attempt: attempt) }
+            case .undo(let id, let attempt): await beginUndo(id, attempt: attempt, in: &group)
+            case .recordUndoOutcome(let id, let attempt, let outcome):
                 let report = await endings.take(id) ?? .found(outcome)
-                await record(then: .undoOutcomeRecorded(id)) { try await $0.undoOutcome(id, outcome, report) }
+                await record(then: .undoOutcomeRecorded(id)) {
+                    try await $0.undoOutcome(id, attempt: attempt, outcome, report)
+                }
                 if let step = machine.steps[id] { await engine.tell(.undoFinished(step, report)) }
             case .finish: break
             }
@@ -187,10 +189,10 @@ extension RunEngine {
             }
         }
 
-        private func beginUndo(_ id: StepID, in group: inout TaskGroup<Void>) async {
+        private func beginUndo(_ id: StepID, attempt: Int, in group: inout TaskGroup<Void>) async {
             guard let step = machine.steps[id] else { return }
             await engine.tell(.undoStarted(step))
-            let call = call(step, attempt: 1)
+            let call = call(step, attempt: attempt)
             group.addTask { [engine, mailbox, endings] in
                 let started = ContinuousClock.now
                 let ending = await engine.runner.undo(call)

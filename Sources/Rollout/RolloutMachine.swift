@@ -36,6 +36,8 @@ package struct RolloutMachine: Sendable {
 
     var states: [StepID: StepState]
     var attempts: [StepID: Int]
+    /// How often the undoing of a step was begun.
+    var undoAttempts: [StepID: Int] = [:]
     var mode = Mode.forward
     var stageIndex = 0
     var hasEnteredStage = false

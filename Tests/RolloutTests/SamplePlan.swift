@@ -37,7 +37,7 @@ struct SamplePlan: Sendable {
         )
         all += [
             entry(.steps, 1, "stop", .repeatable, .takesOut, resource: "service etcd", hasUndo: true),
-            entry(.steps, 2, "backup", .repeatable),
+            entry(.steps, 2, "backup", .repeatable, resource: "backup of etcd data"),
             entry(
                 .steps,
                 3,
