@@ -93,7 +93,8 @@ let package = Package(
         tests("RemoteTests", ["Remote", "TestSupport"]),
         tests("SSHTests", ["SSH", "Remote", "Fleet", "TestSupport", subprocess, system]),
         tests("JournalTests", ["Journal", subprocess, system]),
-        tests("RolloutTests", ["Rollout"]),
+        tests("RolloutTests", ["Rollout", "TestSupport"]),
+        tests("SimulationTests", ["Rollout", "Etcd", "Remote", "TestSupport"]),
         tests("EtcdTests", ["Etcd", "Remote", "Fleet", "TestSupport", subprocess, system], fixtures: true),
         tests(
             "ActionsTests",

@@ -2,6 +2,7 @@
 
 import Etcd
 import Foundation
+import Rollout
 
 /// The proof that a cluster stands still while its members are migrated one by one.
 struct FrozenGate: Sendable {
@@ -18,9 +19,16 @@ struct FrozenGate: Sendable {
         nodes = context.etcdNodes
         migrated = try await context.migratedHosts()
         leavesTTLKeysOut = try await context.leavesTTLKeysOut()
-        recorded = try await context.fact(leavesTTLKeysOut ? "gate_permanent_fingerprint" : "gate_fingerprint")
+        let fact = leavesTTLKeysOut ? "gate_permanent_fingerprint" : "gate_fingerprint"
+        recorded = Self.isFirst(context.step) && migrated.isEmpty ? nil : try await context.fact(fact)
         hasBaseline = try await context.fact("baseline_fingerprint") != nil
     }
+
+    /// Whether this is the gate before the first member, which takes the baseline.
+    ///
+    /// A run that stopped before it changed a member has let its writers go. When it is resumed, what they wrote since
+    /// is no stray write, and no member's data rests on the old baseline.
+    private static func isFirst(_ step: StepID) -> Bool { step.text.contains("@start/") }
 
     var isMigration: Bool { hasBaseline || recorded != nil || !migrated.isEmpty }
 

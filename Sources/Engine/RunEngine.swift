@@ -81,10 +81,7 @@ package struct RunEngine: Sendable {
         var loop = Loop(
             engine: self,
             machine: RolloutMachine(plan: plan, history: history),
-            mailbox: sender,
-            undoAttempts: history.reduce(into: [:]) { count, entry in
-                if entry.kind == .undoIntent { count[entry.step, default: 0] += 1 }
-            }
+            mailbox: sender
         )
         let verdict = await withTaskGroup(of: Void.self) { group in
             group.addTask { await heed(signals, sender) }
@@ -154,8 +151,6 @@ extension RunEngine {
         let engine: RunEngine
         var machine: RolloutMachine
         let mailbox: AsyncStream<Event>.Continuation
-        /// How often the undoing of a step was begun in this run; the attempts at it are told apart by that.
-        var undoAttempts: [StepID: Int]
         let endings = EndingBox()
 
         /// Hands one event to the machine and performs what it wants.
@@ -195,13 +190,14 @@ extension RunEngine {
                 }
                 if let step = machine.steps[id] { await engine.tell(.stepFinished(step, report)) }
             case .observe(let id): observe(id, in: &group)
-            case .recordUndoIntent(let id):
-                undoAttempts[id, default: 0] += 1
-                await record(then: .undoIntentRecorded(id)) { try await $0.undoIntent(id) }
-            case .undo(let id): await beginUndo(id, in: &group)
-            case .recordUndoOutcome(let id, let outcome):
+            case .recordUndoIntent(let id, let attempt):
+                await record(then: .undoIntentRecorded(id)) { try await $0.undoIntent(id, attempt: attempt) }
+            case .undo(let id, let attempt): await beginUndo(id, attempt: attempt, in: &group)
+            case .recordUndoOutcome(let id, let attempt, let outcome):
                 let report = await endings.take(id) ?? .found(outcome)
-                await record(then: .undoOutcomeRecorded(id)) { try await $0.undoOutcome(id, outcome, report) }
+                await record(then: .undoOutcomeRecorded(id)) {
+                    try await $0.undoOutcome(id, attempt: attempt, outcome, report)
+                }
                 if let step = machine.steps[id] { await engine.tell(.undoFinished(step, report)) }
             case .finish: break
             }
@@ -246,10 +242,10 @@ extension RunEngine {
             }
         }
 
-        private func beginUndo(_ id: StepID, in group: inout TaskGroup<Void>) async {
+        private func beginUndo(_ id: StepID, attempt: Int, in group: inout TaskGroup<Void>) async {
             guard let step = machine.steps[id] else { return }
             await engine.tell(.undoStarted(step))
-            let call = call(step, attempt: undoAttempts[id] ?? 1)
+            let call = call(step, attempt: attempt)
             group.addTask { [engine, mailbox, endings] in
                 let started = ContinuousClock.now
                 let ending = await engine.runner.undo(call)
@@ -262,9 +258,8 @@ extension RunEngine {
             guard let step = machine.steps[id] else { return }
             let past = machine.past(of: id)
             let call = call(step, attempt: max(1, past.attempts))
-            let undos = undoAttempts[id] ?? 0
             group.addTask { [engine, mailbox] in
-                mailbox.yield(.observed(id, await engine.runner.observe(call, past, undoAttempts: undos)))
+                mailbox.yield(.observed(id, await engine.runner.observe(call, past)))
             }
         }
 

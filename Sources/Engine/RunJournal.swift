@@ -18,12 +18,12 @@ struct RunJournal: Sendable {
         try await append(step, attempt, .outcome, outcome, report)
     }
 
-    func undoIntent(_ step: StepID) async throws {
-        try await append(step, 1, .undoIntent, status: nil, message: "", durability: .now)
+    func undoIntent(_ step: StepID, attempt: Int) async throws {
+        try await append(step, attempt, .undoIntent, status: nil, message: "", durability: .now)
     }
 
-    func undoOutcome(_ step: StepID, _ outcome: Outcome, _ report: StepReport) async throws {
-        try await append(step, 1, .undoOutcome, outcome, report)
+    func undoOutcome(_ step: StepID, attempt: Int, _ outcome: Outcome, _ report: StepReport) async throws {
+        try await append(step, attempt, .undoOutcome, outcome, report)
     }
 
     /// Something that was decided or proven between steps, as a quorum proof.

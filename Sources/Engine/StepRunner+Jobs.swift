@@ -23,18 +23,17 @@ extension StepRunner {
     func settleJobs(
         of call: Call,
         _ past: StepPast,
-        undoAttempts: Int,
         within timeout: Duration
     ) async throws(ActionFailure) -> JobState? {
         guard let name = call.step.host, let resolved = play.step(call.step),
             let target = hosts.target(name, become: resolved.become ?? play.playbook.become.value)
         else { return nil }
         let state = NodeState(target.variables)
-        if past.isHalfUndone, undoAttempts > 0 {
+        if past.isHalfUndone, past.undoAttempts > 0 {
             var undo = call
-            (undo.isUndo, undo.attempt) = (true, undoAttempts)
+            (undo.isUndo, undo.attempt) = (true, past.undoAttempts)
             let end = try await settle(undo, on: target.host, state, within: timeout)
-            guard case .notBegun = end, undoAttempts == 1 else {
+            guard case .notBegun = end, past.undoAttempts == 1 else {
                 return .inDoubt("it was begun to be taken back")
             }
         }

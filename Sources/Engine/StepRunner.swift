@@ -48,11 +48,11 @@ struct StepRunner: Sendable {
     /// Looks at what the node shows of a step, after the end of its job when that still runs.
     ///
     /// What cannot be looked at is in doubt.
-    func observe(_ call: Call, _ past: StepPast, undoAttempts: Int) async -> Event.Finding {
+    func observe(_ call: Call, _ past: StepPast) async -> Event.Finding {
         do throws(ActionFailure) {
             var (action, context) = try prepare(call)
             if call.step.isJob, !past.wasDone {
-                context.job = try await settleJobs(of: call, past, undoAttempts: undoAttempts, within: context.timeout)
+                context.job = try await settleJobs(of: call, past, within: context.timeout)
             }
             switch try await action.observe(context) {
             case .done: return .done

@@ -13,9 +13,10 @@ package enum Directive: Hashable, Sendable {
     case perform(StepID, attempt: Int)
     case recordOutcome(StepID, attempt: Int, Outcome)
     case observe(StepID)
-    case recordUndoIntent(StepID)
-    case undo(StepID)
-    case recordUndoOutcome(StepID, Outcome)
+    case recordUndoIntent(StepID, attempt: Int)
+    /// Each undo of a step has a number of its own, so that an earlier one is not taken for it.
+    case undo(StepID, attempt: Int)
+    case recordUndoOutcome(StepID, attempt: Int, Outcome)
     /// The last directive.
     case finish(Verdict)
 }

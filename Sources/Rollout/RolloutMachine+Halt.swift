@@ -135,8 +135,20 @@ extension RolloutMachine {
         }
         if let next = proofQueues[host]?.first { return recordIntent(next) }
         undoQueues[host] = nil
-        if proofQueues.removeValue(forKey: host) != nil, restoreFailures[host] == nil { restored.insert(host) }
+        if proofQueues.removeValue(forKey: host) != nil, restoreFailures[host] == nil {
+            restored.insert(host)
+            forgetUnit(of: host)
+        }
         return []
+    }
+
+    /// A unit that was taken back whole is begun anew with all its steps, also those that have nothing to undo: a
+    /// backup is one of the state that it was taken of.
+    private mutating func forgetUnit(of host: String) {
+        for id in units[host] ?? [] where !state(id).isInFlight {
+            states[id] = .pending
+            standing.remove(id)
+        }
     }
 
     private mutating func beginUndo(_ id: StepID) -> [Directive] {
@@ -146,8 +158,7 @@ extension RolloutMachine {
             states[id] = .awaitingUndoQuorum
             return [.observeQuorum(id)]
         }
-        states[id] = .recordingUndoIntent
-        return [.recordUndoIntent(id)]
+        return [recordUndoIntent(id)]
     }
 
     /// A member that is being put back counts as out, whether it serves or not: the others must do without it.
@@ -155,23 +166,29 @@ extension RolloutMachine {
         let out = hostsOut(except: host).union([host])
         let proof = quorum.proof(stopping: host, alreadyOut: out)
         if quorum.allows(stopping: host, alreadyOut: out) {
-            states[id] = .recordingUndoIntent
-            return [.announce(host: host, text: proof), .recordUndoIntent(id)]
+            return [.announce(host: host, text: proof), recordUndoIntent(id)]
         }
         let complaints = quorum.complaints.isEmpty ? "" : ": " + quorum.complaints.joined(separator: "; ")
         return stopUndoing(id, Failure(step: id, host: host, proof + complaints, remedy: RolloutMachine.mendFirst))
     }
 
+    private mutating func recordUndoIntent(_ id: StepID) -> Directive {
+        states[id] = .recordingUndoIntent
+        let attempt = (undoAttempts[id] ?? 0) + 1
+        undoAttempts[id] = attempt
+        return .recordUndoIntent(id, attempt: attempt)
+    }
+
     mutating func undoIntentRecorded(_ id: StepID) -> [Directive] {
         guard state(id) == .recordingUndoIntent else { return [] }
         states[id] = .undoing
-        return [.undo(id)]
+        return [.undo(id, attempt: undoAttempts[id] ?? 1)]
     }
 
     mutating func undoEnded(_ id: StepID, _ outcome: Outcome) -> [Directive] {
         guard state(id) == .undoing else { return [] }
         states[id] = .recordingUndoOutcome(outcome)
-        return [.recordUndoOutcome(id, outcome)]
+        return [.recordUndoOutcome(id, attempt: undoAttempts[id] ?? 1, outcome)]
     }
 
     mutating func undoOutcomeRecorded(_ id: StepID) -> [Directive] {

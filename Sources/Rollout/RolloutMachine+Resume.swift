@@ -3,9 +3,7 @@
 // Going on after a halt or a crash. The journal says what was attempted; what is true is observed anew.
 extension RolloutMachine {
     mutating func replay(_ history: [HistoryEntry]) {
-        for entry in history where steps[entry.step] != nil {
-            attempts[entry.step] = max(attempts[entry.step] ?? 0, entry.attempt)
-        }
+        for entry in history where steps[entry.step] != nil { count(entry) }
         for entry in RolloutMachine.begun(history) where steps[entry.step] != nil {
             let id = entry.step
             if isChange(id) {
@@ -32,6 +30,15 @@ extension RolloutMachine {
         }
         for id in plan.steps.map(\.id) where !isChange(id) && state(id).isUnresolved { states[id] = .pending }
         for unit in units.values { dropProofs(in: unit) }
+    }
+
+    private mutating func count(_ entry: HistoryEntry) {
+        switch entry.kind {
+        case .intent, .outcome: attempts[entry.step] = max(attempts[entry.step] ?? 0, entry.attempt)
+        // Journals of old have 1 for each of them.
+        case .undoIntent: undoAttempts[entry.step] = max((undoAttempts[entry.step] ?? 0) + 1, entry.attempt)
+        case .undoOutcome: break
+        }
     }
 
     /// The history without the intents whose effect was withdrawn: what was known of the step before holds.
@@ -184,7 +191,7 @@ extension RolloutMachine {
             if mode == .finished { return directives }
             guard case .inDoubt = finding else { continue }
             if step.phase == .steps, let host = step.host, halfUndone.contains(id) { halfRestored.insert(host) }
-            if step.effect == .once { doubtful.append(step) }
+            if step.effect == .once || isStopToTakeBack(step) { doubtful.append(step) }
         }
         // A unit that drifted is taken back whole and begun anew. So is one whose taking back got stuck: to do its
         // step again from there would build on a state that no step leaves.
@@ -196,6 +203,11 @@ extension RolloutMachine {
         }
         lookAgain()
         return isAnyStepInFlight ? directives : directives + advance()
+    }
+
+    /// A member that is down, and nobody knows how it ended: it is started first, to be stopped in sight.
+    private func isStopToTakeBack(_ step: PlannedStep) -> Bool {
+        step.phase == .steps && step.availability == .takesOut && step.hasUndo && step.mayRedoAfterUndo
     }
 
     /// Takes back steps that must not happen twice, and with them what came after them on their host.
@@ -229,7 +241,7 @@ extension RolloutMachine {
         case .inDoubt(let why):
             let news = Directive.announce(host: step.host, text: "\(step.name): in doubt (\(why))")
             guard step.effect == .once else {
-                states[id] = .pending
+                if !isStopToTakeBack(step) { states[id] = .pending }
                 return [news]
             }
             if step.hasUndo, step.mayRedoAfterUndo { return [news] }

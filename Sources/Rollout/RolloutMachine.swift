@@ -36,6 +36,8 @@ package struct RolloutMachine: Sendable {
 
     var states: [StepID: StepState]
     var attempts: [StepID: Int]
+    /// How often the undoing of a step was begun.
+    var undoAttempts: [StepID: Int] = [:]
     var mode = Mode.forward
     var stageIndex = 0
     var hasEnteredStage = false
@@ -135,7 +137,8 @@ package struct RolloutMachine: Sendable {
         StepPast(
             attempts: attempts[step] ?? 0,
             wasDone: observedBefore[step] == .done,
-            isHalfUndone: halfUndone.contains(step)
+            isHalfUndone: halfUndone.contains(step),
+            undoAttempts: undoAttempts[step] ?? 0
         )
     }
 
@@ -230,8 +233,11 @@ package struct StepPast: Hashable, Sendable {
     package var wasDone: Bool
     /// Taking it back was begun and did not end well.
     package var isHalfUndone: Bool
+    /// How often taking it back was begun in this run.
+    package var undoAttempts: Int
 
-    package init(attempts: Int, wasDone: Bool = false, isHalfUndone: Bool = false) {
+    package init(attempts: Int, wasDone: Bool = false, isHalfUndone: Bool = false, undoAttempts: Int = 0) {
+        self.undoAttempts = undoAttempts
         self.attempts = attempts
         self.wasDone = wasDone
         self.isHalfUndone = isHalfUndone

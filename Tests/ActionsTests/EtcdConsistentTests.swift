@@ -7,6 +7,7 @@ import Testing
 
 @testable import Actions
 @testable import Etcd
+@testable import Rollout
 
 /// The gates of a migration, on real clusters whose members are migrated by hand.
 @Suite(.serialized, .enabled(if: EtcdCluster.isAvailable, "etcd, etcdctl and curl are not installed"))
@@ -74,6 +75,23 @@ struct EtcdConsistentTests {
             #expect(message.contains("/stray (written at index"))
             #expect(message.contains("1 keys were deleted"))
             #expect(!message.contains("secret value"))
+        }
+    }
+
+    @Test func `a resumed run takes its baseline anew at the first gate, and only there`() async throws {
+        try await EtcdCluster.with { cluster in
+            try await cluster.put(keys)
+            let facts = MemoryFacts()
+            var context = cluster.context(facts)
+            context.step = StepID("gate.1@start/*")
+            _ = try await gate().perform(context)
+            let before = facts.fact("gate_fingerprint")
+            // The run stopped, its writers were let go, and wrote.
+            try await cluster.put([("/written", "since")])
+            #expect(try await failure(of: gate(), cluster.context(facts)).contains("since the freeze"))
+            #expect(try await gate().perform(context).summary.contains("this is the baseline"))
+            #expect(facts.fact("gate_fingerprint") != before)
+            #expect(try await gate().perform(cluster.context(facts)).summary.contains("unchanged since the freeze"))
         }
     }
 

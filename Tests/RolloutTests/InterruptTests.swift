@@ -101,9 +101,9 @@ struct InterruptTests {
 
     @Test func `a step that is done again after a doubt still holds the freeze`() {
         var world = World.orderly()
-        world.incidents["perform steps.1/n1"] = .crash(.partly, isRecorded: false)
+        world.incidents["perform steps.2/n1"] = .crash(.partly, isRecorded: false)
         #expect(world.run() == nil)
-        world.incidents["quorum steps.1/n1"] = .interrupt
+        world.incidents["perform steps.2/n1"] = .interrupt
         #expect(world.run() == .interrupted)
         #expect(world.isMigrated("n1"))
         #expect(world.isFrozen)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Rollout
+import TestSupport
 
 // What steps do to the hosts, and what the hosts show of it.
 extension RolloutWorld {

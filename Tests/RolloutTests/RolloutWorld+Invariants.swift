@@ -129,7 +129,7 @@ extension RolloutWorld {
         if verdict != nil { violate("\(directive.label) after the end") }
         switch directive {
         case .perform(let id, let attempt): checkPerform(id, attempt)
-        case .undo(let id): checkUndo(id)
+        case .undo(let id, _): checkUndo(id)
         case .recordOutcome(let id, let attempt, .failed(let failure)) where failure.message == RolloutMachine.withdrawn:
             if memory.performed.contains("\(id)#\(attempt)") { violate("\(id) was withdrawn and performed") }
         default: break
@@ -256,9 +256,9 @@ extension Directive {
         case .perform(let id, _): "perform \(id)"
         case .recordOutcome(let id, _, _): "outcome \(id)"
         case .observe(let id): "observe \(id)"
-        case .recordUndoIntent(let id): "undo-intent \(id)"
-        case .undo(let id): "undo \(id)"
-        case .recordUndoOutcome(let id, _): "undo-outcome \(id)"
+        case .recordUndoIntent(let id, _): "undo-intent \(id)"
+        case .undo(let id, _): "undo \(id)"
+        case .recordUndoOutcome(let id, _, _): "undo-outcome \(id)"
         case .finish(let verdict): "finish \(verdict.word)"
         }
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import TestSupport
+
 @testable import Rollout
 
 /// Everything around the rollout machine: hosts with their true state, a journal, faults, signals and crashes.
@@ -143,7 +145,7 @@ struct RolloutWorld {
         for directive in inFlight {
             switch directive {
             case .perform(let id, _): _ = apply(id, extent)
-            case .undo(let id): _ = takeBack(id, extent)
+            case .undo(let id, _): _ = takeBack(id, extent)
             default: if isRecorded { record(directive) }
             }
         }
@@ -175,9 +177,9 @@ struct RolloutWorld {
         case .perform(let id, _): return .ended(id, perform(id))
         case .recordOutcome(let id, _, _): return .outcomeRecorded(id)
         case .observe(let id): return .observed(id, finding(id))
-        case .recordUndoIntent(let id): return .undoIntentRecorded(id)
-        case .undo(let id): return .undoEnded(id, undo(id))
-        case .recordUndoOutcome(let id, _): return .undoOutcomeRecorded(id)
+        case .recordUndoIntent(let id, _): return .undoIntentRecorded(id)
+        case .undo(let id, _): return .undoEnded(id, undo(id))
+        case .recordUndoOutcome(let id, _, _): return .undoOutcomeRecorded(id)
         }
     }
 
@@ -186,9 +188,10 @@ struct RolloutWorld {
         case .recordIntent(let id, let attempt): journal.append(.init(step: id, attempt: attempt, kind: .intent))
         case .recordOutcome(let id, let attempt, let outcome):
             journal.append(.init(step: id, attempt: attempt, kind: .outcome(outcome)))
-        case .recordUndoIntent(let id): journal.append(.init(step: id, attempt: 1, kind: .undoIntent))
-        case .recordUndoOutcome(let id, let outcome):
-            journal.append(.init(step: id, attempt: 1, kind: .undoOutcome(outcome)))
+        case .recordUndoIntent(let id, let attempt):
+            journal.append(.init(step: id, attempt: attempt, kind: .undoIntent))
+        case .recordUndoOutcome(let id, let attempt, let outcome):
+            journal.append(.init(step: id, attempt: attempt, kind: .undoOutcome(outcome)))
         default: break
         }
     }

@@ -40,7 +40,7 @@ struct SamplePlan: Sendable {
         if hasPrepare { all.append(entry(.prepare, 1, "prepare", .repeatable, resource: "copy", hasUndo: true)) }
         all += [
             entry(.steps, 1, "stop", .repeatable, .takesOut, resource: "service etcd", hasUndo: true),
-            entry(.steps, 2, "backup", .repeatable),
+            entry(.steps, 2, "backup", .repeatable, resource: "backup of etcd data"),
             entry(
                 .steps,
                 3,

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Rollout
 
 /// Thousands of runs in which everything goes wrong at every place, each of them reproducible from its seed.
 ///
-/// `PAWL_SEEDS` sets how many seeds are tried, 5,000 unless told.
-/// `PAWL_SEED=17 swift test --filter SimulationTests` goes through one seed and prints all events and directives.
-struct SimulationTests {
+/// The machine by itself; `SimulationTests` has the whole system. `PAWL_SEEDS` sets how many seeds are tried, 5,000 unless
+/// told.
+/// `PAWL_SEED=17 swift test --filter InterleavingTests` goes through one seed and prints all events and directives.
+struct InterleavingTests {
     @Test(arguments: 0..<8)
     func `no interleaving of faults, crashes and signals breaks a promise`(part: Int) {
         if let seed = ProcessInfo.processInfo.environment["PAWL_SEED"].flatMap(UInt64.init) {

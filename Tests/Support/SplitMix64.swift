@@ -3,14 +3,14 @@
 /// A small generator of random numbers that gives the same numbers for the same seed on every machine.
 ///
 /// Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
-struct SplitMix64: RandomNumberGenerator, Sendable {
+package struct SplitMix64: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
-    init(seed: UInt64) {
+    package init(seed: UInt64) {
         state = seed
     }
 
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
@@ -19,12 +19,12 @@ struct SplitMix64: RandomNumberGenerator, Sendable {
     }
 
     /// A number in `0..<limit`.
-    mutating func below(_ limit: Int) -> Int {
+    package mutating func below(_ limit: Int) -> Int {
         Int(truncatingIfNeeded: next() >> 33) % max(limit, 1)
     }
 
     /// True so many times out of a thousand.
-    mutating func chance(perMille: Int) -> Bool {
+    package mutating func chance(perMille: Int) -> Bool {
         below(1000) < perMille
     }
 }
