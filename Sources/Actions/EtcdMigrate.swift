@@ -159,7 +159,7 @@ package struct EtcdMigrate: Action {
         let reason: String
         switch choice {
         case .refused(let message, let remedy): throw ActionFailure(message, remedy: remedy)
-        case .nothing(let text), .full(let text), .databaseOnly(let text): reason = text
+        case .nothing(let text), .full(let text), .databaseOnly(let text), .indexed(let text): reason = text
         }
         let report = try await target.report(migration.restoreCommand(choice, timeout: context.timeout))
         for fact in ["migrated_revision", "migrated_keys"] { try await context.record(fact, "") }

@@ -104,14 +104,19 @@ package struct RunController: Sendable {
     private func resumable(_ name: String?) async throws -> RunRecord {
         if let name {
             let record = try await store.run(name)
-            guard record.state != .done else {
-                throw RunControllerError(.nothingToDo, "run \(record.id) is done; there is nothing to resume")
+            try await RollbackOrigin.refuseResume(of: record, in: store)
+            guard record.state != .done, record.state != .rolledBack else {
+                throw RunControllerError(
+                    .nothingToDo,
+                    "run \(record.id) is \(record.state.rawValue); there is nothing to resume"
+                )
             }
             return record
         }
         guard let open = try await store.latestRun(in: [.running, .halted, .interrupted]) else {
             throw RunControllerError(.unknownRun, "no run in this state directory is open")
         }
+        try await RollbackOrigin.refuseResume(of: open, in: store)
         return open
     }
 
@@ -148,6 +153,10 @@ package struct RunController: Sendable {
             version: version
         )
         let facts = JournalledFacts(store: store, run: open.id)
+        let origin = RollbackOrigin(of: open.play, run: open.id, store: store)
+        try await origin?.carry(to: open.plan)
+        let openRuns = try await store.runs().filter { $0.isOpen && $0.id != open.id }.map(\.id)
+        try await store.recordFact(Backup.openRuns, openRuns.joined(separator: " "), of: open.id)
         let engine = RunEngine(
             run: open.id,
             plan: open.plan,
@@ -167,12 +176,18 @@ package struct RunController: Sendable {
                 result: result,
                 facts: facts,
                 look: look,
-                commands: RepeatedCommands(command: command, request: open.request, state: stateArguments)
+                commands: RepeatedCommands(
+                    command: command,
+                    request: open.request,
+                    state: stateArguments,
+                    rollbackOf: origin?.origin
+                )
             )
         )
         await engine.tell(conclusion.kind)
         // The verdict is on the screen already; a journal that cannot take it must not hide it.
         do {
+            if result.verdict == .done { try await origin?.close(open.plan) }
             try await store.setState(of: open.id, RunState(result.verdict), exitCode: conclusion.exitCode)
         } catch {
             await engine.tell(.notice(Notice(.warning, "the verdict is not in the journal: \(error)")))
@@ -209,6 +224,11 @@ package struct RunController: Sendable {
 extension Plan {
     /// SHA-256 of the plan; a plan file and a journal name the plan by it.
     package func digest() throws -> String { try Digest.sha256(json: self) }
+}
+
+extension RunRecord {
+    /// Whether it may still be gone on with or taken back step by step, so that its backups are needed.
+    var isOpen: Bool { [.running, .halted, .interrupted].contains(state) }
 }
 
 extension RunState {

@@ -68,6 +68,7 @@ package struct Migration: Sendable, Hashable {
             if [ ! -e "$saved" ]; then echo added; elif cmp -s "$snap/db" "$saved"; then echo equal; else echo differs; fi
           elif [ -e "$saved" ]; then echo missing; else echo absent; fi
         }
+        db_inode() { if [ -e "$snap/db" ]; then stat -c %d:%i -- "$snap/db"; else echo absent; fi; }
         db_identity() { find "$snap/db" -printf '%i %s %T@ %U:%G %m\n' 2>/dev/null; }
         saved_sum() { manifest_files "$BACKUP" | P=${snap#/}/db awk '{ s = $1; sub(/^[^ ]* [^ ]* [^ ]* /, "")
           if ($0 == ENVIRON["P"]) print s }'; }

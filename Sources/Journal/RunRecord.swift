@@ -13,6 +13,8 @@ package enum RunState: String, Sendable, Codable, CaseIterable {
     /// Stopped by a signal, at a safe point.
     case interrupted
     case done
+    /// What it changed was taken back by a later run.
+    case rolledBack = "rolled back"
 }
 
 /// One execution of a playbook over an inventory.

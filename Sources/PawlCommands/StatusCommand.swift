@@ -37,7 +37,7 @@ struct StatusCommand: AsyncParsableCommand {
             case .text:
                 Terminal.write(RunListing.table([record]).render(width: Terminal.width) + "\n")
                 Terminal.write(try RunDetails.text(record, steps, width: Terminal.width))
-                if record.state != .done, record.state != .refused {
+                if ![.done, .refused, .rolledBack].contains(record.state) {
                     let stateOption = state.state.map { " --state \($0)" } ?? ""
                     Terminal.write("\nGo on with: pawl resume \(record.id)\(stateOption)\n")
                 }

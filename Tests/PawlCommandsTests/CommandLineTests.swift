@@ -108,6 +108,8 @@ import Testing
             (PlanCommand.self, ["Changes nothing", "--out", "leader goes last", "<playbook>"]),
             (RunCommand.self, ["one node at a time", "--yes", "--plan", "--state", "--extra-vars", "@FILE"]),
             (ResumeCommand.self, ["looking at the nodes first", "--state", "<name>"]),
+            (RollbackCommand.self, ["before a run", "--limit", "--yes", "--lose-v3-writes", "<name>"]),
+            (BackupsCommand.self, ["Changes nothing", "--verify", "--dir", "backup_dir"]),
             (StatusCommand.self, ["what to do next", "Reads the journal only"]),
             (RunsCommand.self, ["newest first", "--state"]),
             (VerifyCommand.self, ["Changes nothing", "hashkv"]),
