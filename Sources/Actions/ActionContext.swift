@@ -31,6 +31,8 @@ package struct ActionContext: Sendable {
     package var cluster: [ActionTarget]
     /// Hosts whose `steps` are complete in this run.
     package var completedHosts: Set<String>
+    /// Whether this run may have changed anything yet, on any host.
+    package var hasChangedAnything = true
     /// Values that outlive the step: the baseline fingerprint, a backup's path.
     ///
     /// Kept in the journal.

@@ -2,6 +2,7 @@
 
 import Etcd
 import Fleet
+import Foundation
 import Playbooks
 import Rollout
 
@@ -123,6 +124,7 @@ package struct EtcdReady: Action {
             ("baseline_permanent_keys", "\(fingerprint.permanentKeys)"),
             ("baseline_permanent_max_index", "\(fingerprint.newestPermanentIndex)"),
             ("baseline_permanent_fingerprint", fingerprint.permanent),
+            ("baseline_at", "\(Date.now.timeIntervalSince1970)"),
         ]
         for node in nodes {
             guard let facts = facts[node.name] else { continue }

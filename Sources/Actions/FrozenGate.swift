@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Etcd
+import Foundation
 
 /// The proof that a cluster stands still while its members are migrated one by one.
 struct FrozenGate: Sendable {
@@ -23,7 +24,11 @@ struct FrozenGate: Sendable {
 
     var isMigration: Bool { hasBaseline || recorded != nil || !migrated.isEmpty }
 
+    /// How old a preflight's baseline may be for the first gate to take it over.
+    private static let freshness = 5.0
+
     func prove() async throws(ActionFailure) -> Evidence {
+        if let evidence = try await takeOverBaseline() { return evidence }
         let answers = await ClusterProbe.states(nodes, fingerprints: true, hashed: migrated)
         try await refuseSick(answers, context)
         let states = answers.compactMapValues { try? $0.get() }
@@ -50,6 +55,33 @@ struct FrozenGate: Sendable {
             ]
         )
     }
+
+    /// Makes the baseline that the preflight has just taken the gate's own, where nothing was frozen since.
+    ///
+    /// The preflight has proven the same a moment ago: the members are well, stand still, and hold equal data. A freeze
+    /// is a change; behind one the members are asked anew, because only then do writers stand still.
+    private func takeOverBaseline() async throws(ActionFailure) -> Evidence? {
+        guard recorded == nil, !context.hasChangedAnything,
+            let taken = try await context.fact("baseline_at").flatMap(Double.init),
+            case let age = Date.now.timeIntervalSince1970 - taken, (0..<Self.freshness).contains(age),
+            let digest = try await context.fact("baseline_fingerprint"),
+            let keys = try await context.fact("baseline_keys")
+        else { return nil }
+        for name in Self.baselineFacts {
+            guard let value = try await context.fact("baseline_\(name)") else { return nil }
+            try await context.facts.record("gate_\(name)", value)
+        }
+        return Evidence(
+            "the preflight's baseline of \(keys) keys stands: nothing was changed since it was taken",
+            ["fingerprint": digest, "keys": keys, "migrated": "0"]
+        )
+    }
+
+    /// What both the preflight and the first gate record, the fingerprint last: its presence says that all are there.
+    private static let baselineFacts = [
+        "keys", "max_index", "ttl_keys", "permanent_keys", "permanent_max_index", "permanent_fingerprint",
+        "fingerprint",
+    ]
 
     // MARK: - v2
 

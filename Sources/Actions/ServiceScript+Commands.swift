@@ -23,6 +23,7 @@ extension ServiceScript {
         is_held() { [ -f "$note" ]; }
         hold() { make_notes; }
         release() { rm -f -- "$note"; }
+        forget_hold() { :; }
         order_stop() { do_command "$STOP" "$WITHIN"; stop_code=$?; stop_words=$(words); }
         judge_stop() {
           look_now

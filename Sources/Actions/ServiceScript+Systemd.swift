@@ -7,7 +7,9 @@ extension ServiceScript {
     /// A stopped unit is held down by a drop-in below `/run` with an assertion that fails as long as pawl's note is
     /// there. `systemctl mask --runtime` would not do: it has no effect on a unit file in `/etc`, and it takes the
     /// settings of a running unit away (`ExecStop=`, `KillSignal=`, `TimeoutStopSec=`), so that the stop itself would
-    /// be another one. Removing the note is enough to allow the start, so no `daemon-reload` lies in the outage.
+    /// be another one. Removing the note is enough to allow the start, so no `daemon-reload` lies in the outage; the one
+    /// that forgets the drop-in, which does nothing any more, goes on behind the step. It loads what the disk holds when
+    /// it runs, so one that is late does not undo a later hold.
     ///
     /// Properties are read as `NAME=value` because `--value` came with systemd 230, and CentOS 7 has 219; there
     /// `InvocationID` is missing and the start time stands in for it. A unit that did not fail may be forgotten by
@@ -49,8 +51,10 @@ extension ServiceScript {
         hold() {
           make_notes; : >>"$note"
           word=Assert
-          version=$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
-          if [ "${version:-0}" -lt 218 ]; then word=Condition; fi
+          if [ -z "$InvocationID" ]; then
+            version=$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
+            if [ "${version:-0}" -lt 218 ]; then word=Condition; fi
+          fi
           mkdir -p -m 755 -- "${dropin%/*}"
           printf '%s\n' "# pawl holds this unit down during a migration (run $RUN)." "[Unit]" \
             "${word}PathExists=!$note" >"$dropin" && chmod 644 "$dropin" || fail "cannot write $dropin"
@@ -62,7 +66,7 @@ extension ServiceScript {
         forget_hold() {
           if [ -e "$dropin" ]; then
             rm -f -- "$dropin"; rmdir -- "${dropin%/*}" 2>/dev/null
-            systemctl daemon-reload
+            systemctl daemon-reload >/dev/null 2>&1 </dev/null &
           fi
         }
         order_stop() {
@@ -107,9 +111,7 @@ extension ServiceScript {
         settled() {
           look_now; first=$pid; count=$NRestarts
           if [ "$up" = yes ]; then
-            forget_hold
-            case "$Type" in notify*) ;; *) nap ;; esac
-            look_now
+            case "$Type" in notify*) ;; *) nap; look_now ;; esac
           fi
           trouble="systemd shows it $state, result $Result"
           if [ "$start_code" = 124 ]; then trouble="it was not up within $WITHIN s, and is $state"; fi

@@ -99,8 +99,10 @@ struct ServiceScript {
         if [ -f "$notes/$KEY.restart" ]; then say restarted "$(cat "$notes/$KEY.restart")"; fi
         """#
 
+    /// Tells what was looked at last; what follows it is not waited for.
     private static let tellBody = #"""
-        look_now; tell
+        tell
+        forget_hold
         """#
 
     private static let stopBody = #"""
@@ -156,7 +158,7 @@ struct ServiceScript {
 
     private static let unstopBody = #"""
         if [ "$(found)" = no ]; then
-          release; rm -f -- "$note"; say left stopped
+          release; rm -f -- "$note"; say left stopped; look_now
         else
           start_it
         fi

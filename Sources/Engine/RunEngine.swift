@@ -127,7 +127,8 @@ extension RunEngine {
                 await record { try await $0.note(text, host: host) }
             case .observeQuorum(let id): observeQuorum(id, in: &group)
             case .recordIntent(let id, let attempt):
-                await record(then: .intentRecorded(id)) { try await $0.intent(id, attempt: attempt) }
+                let changes = machine.steps[id]?.effect != .readOnly
+                await record(then: .intentRecorded(id)) { try await $0.intent(id, attempt: attempt, changes: changes) }
             case .perform(let id, let attempt): await begin(id, attempt: attempt, in: &group)
             case .recordOutcome(let id, let attempt, let outcome):
                 let report = await endings.take(id) ?? .found(outcome)
@@ -212,6 +213,7 @@ extension RunEngine {
                 step: step,
                 attempt: attempt,
                 completedHosts: machine.completedHosts,
+                hasChangedAnything: machine.isAnythingChanged,
                 progress: { [progress = engine.progress] text in progress.yield((step, text)) }
             )
         }

@@ -9,8 +9,9 @@ struct RunJournal: Sendable {
     let store: any RunStore
     let run: String
 
-    func intent(_ step: StepID, attempt: Int) async throws {
-        try await append(step, attempt, .intent, status: nil, message: "")
+    /// An intent is on the disk before its effect begins; one to look only is not waited for.
+    func intent(_ step: StepID, attempt: Int, changes: Bool) async throws {
+        try await append(step, attempt, .intent, status: nil, message: "", durability: changes ? .now : .withNext)
     }
 
     func outcome(_ step: StepID, attempt: Int, _ outcome: Outcome, _ report: StepReport) async throws {
@@ -18,7 +19,7 @@ struct RunJournal: Sendable {
     }
 
     func undoIntent(_ step: StepID) async throws {
-        try await append(step, 1, .undoIntent, status: nil, message: "")
+        try await append(step, 1, .undoIntent, status: nil, message: "", durability: .now)
     }
 
     func undoOutcome(_ step: StepID, _ outcome: Outcome, _ report: StepReport) async throws {
@@ -83,7 +84,9 @@ struct RunJournal: Sendable {
             status: status,
             message: outcome.failure?.message ?? report.message,
             remedy: outcome.failure?.remedy,
-            values: report.values
+            values: report.values,
+            // Lost with the controller's power, it leaves the step in doubt, to be observed.
+            durability: .withNext
         )
     }
 
@@ -94,7 +97,8 @@ struct RunJournal: Sendable {
         status: StepRecord.Status?,
         message: String,
         remedy: String? = nil,
-        values: [String: String] = [:]
+        values: [String: String] = [:],
+        durability: Durability
     ) async throws {
         let host = step.text.split(separator: "/").last.flatMap { $0 == "*" ? nil : String($0) }
         _ = try await store.append(
@@ -109,7 +113,8 @@ struct RunJournal: Sendable {
                 remedy: remedy,
                 values: values,
                 at: Date()
-            )
+            ),
+            durability
         )
     }
 }

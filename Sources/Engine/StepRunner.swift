@@ -27,6 +27,7 @@ struct StepRunner: Sendable {
         var step: PlannedStep
         var attempt: Int
         var completedHosts: Set<String>
+        var hasChangedAnything = true
         var progress: @Sendable (String) -> Void
     }
 
@@ -80,7 +81,7 @@ struct StepRunner: Sendable {
         }
         let action = try ActionRegistry.make(resolved.action, resolved.parameters)
         let become = resolved.become ?? play.playbook.become.value
-        let context = ActionContext(
+        var context = ActionContext(
             run: run,
             step: call.step.id,
             attempt: call.attempt,
@@ -91,6 +92,7 @@ struct StepRunner: Sendable {
             facts: facts,
             progress: call.progress
         )
+        context.hasChangedAnything = call.hasChangedAnything
         return (action, context)
     }
 

@@ -14,12 +14,12 @@ extension ColdBackup {
     /// - `listing DIR`: type, mode, uid, gid, size, mtime and relative path of everything below; directories and
     ///   links without times, because a renamed file changes its directory's.
     static let shellFunctions = #"""
+        tool=
         hash_files() {
           list=$1; prefix=$2; shift 2
-          tool=sha256sum
-          if openssl dgst -sha256 -r </dev/null >/dev/null 2>&1; then tool='openssl dgst -sha256 -r'; fi
-          probe=$(find "$@" -type f -size +0 | head -n 1); flag=
-          if [ -n "$probe" ] && dd if="$probe" of=/dev/null iflag=direct bs=1M count=1 status=none 2>/dev/null; then
+          if [ -z "$tool" ]; then choose_tool; fi
+          probe=$(find "$@" -type f -size +0 -print -quit); flag=
+          if [ -n "$probe" ] && dd if="$probe" of=/dev/null iflag=direct bs=4096 count=1 status=none 2>/dev/null; then
             flag=iflag=direct
           fi
           : >"$list.failed"
@@ -29,13 +29,22 @@ extension ColdBackup {
               printf "%s  %s\n" "${sum%% *}" "${1#"$PREFIX"}"' sh | sort -k 2 >"$list"
           [ ! -s "$list.failed" ]
         }
-        quote_glob() { printf '%s' "$1" | sed 's/[][*?\\]/\\&/g'; }
+        choose_tool() {
+          tool=sha256sum
+          if openssl dgst -sha256 -r </dev/null >/dev/null 2>&1; then tool='openssl dgst -sha256 -r'; fi
+        }
+        quote_glob() {
+          case "$1" in
+            *[][*?\\]*) printf '%s' "$1" | sed 's/[][*?\\]/\\&/g' ;;
+            *) printf '%s' "$1" ;;
+          esac
+        }
         db_lock() {
           if [ ! -e "$1/member/snap/db" ]; then echo free; return; fi
-          flock -n "$1/member/snap/db" true 2>/dev/null
+          { flock -n 8; } 8<"$1/member/snap/db" 2>/dev/null
           case $? in 0) echo free ;; 1) echo held ;; *) echo unknown ;; esac
         }
-        holder() { find /proc/[0-9]*/fd -lname "$(quote_glob "$1")/*" 2>/dev/null | head -n 1; }
+        holder() { find /proc/[0-9]*/fd -lname "$(quote_glob "$1")/*" -print -quit 2>/dev/null; }
         refuse_in_use() {
           case $(db_lock "$1") in
             held) fail "$1/member/snap/db is locked: etcd still runs on it" "stop etcd and see that nothing starts it again" ;;
@@ -53,10 +62,8 @@ extension ColdBackup {
         }
         field() { sed -n "s/.*\"$2\":\"\{0,1\}\([^,\"}]*\).*/\1/p" "$1/backup.json"; }
         manifest_sum() { sum=$(sha256sum <"$1/manifest") && printf '%s' "${sum%% *}"; }
-        tell_backup() {
-          say path "$1"; say bytes "$(field "$1" bytes)"; say files "$(field "$1" files)"
-          say manifest "$(field "$1" manifestSHA256)"
-        }
+        tell_backup() { tell_values "$1" "$(field "$1" bytes)" "$(field "$1" files)" "$(field "$1" manifestSHA256)"; }
+        tell_values() { say path "$1"; say bytes "$2"; say files "$3"; say manifest "$4"; }
         manifest_files() {
           awk '$1 == "f" { path = $0
             sub(/^[^ ]* [^ ]* [^ ]* [^ ]* [^ ]* [^ ]* [^ ]* /, "", path)
@@ -139,9 +146,10 @@ extension ColdBackup {
     /// With 64 MB of preallocated WAL, `cp` took 9 ms and a hash 40 ms (125 ms with `sha256sum`).
     private static let copyScript = #"""
         part=$final.partial
+        free_space() { df -Pk -- "$to" | { read -r _; read -r _ _ _ free _; echo "$free"; }; }
         abort() { wait; rm -rf -- "$part"; fail "$@"; }
         space() {
-          free=$(df -Pk -- "$to" | awk 'NR == 2 { print $4 }')
+          free=$(free_space)
           abort "disk full at $to: needs $((need / 1024 + 1)) MiB, free $((free / 1024)) MiB${1:+ ($1)}" \
             "make room there, or choose another backup directory"
         }
@@ -150,7 +158,7 @@ extension ColdBackup {
           abort "the backup could not be written: $1"
         }
         odd=$(find "$src" ${wal:+"$wal"} \( -name '*[[:cntrl:]]*' -o -name '*\\*' \
-          -o ! -type f ! -type d ! -type l \) -print | head -n 1)
+          -o ! -type f ! -type d ! -type l \) -print -quit)
         [ -z "$odd" ] || fail "cannot back up $odd: not a plain file, directory or link with a plain name"
         find "$src" ${wal:+"$wal"} -type l | while IFS= read -r link; do
           case "$(readlink -f -- "$link")/" in
@@ -161,12 +169,12 @@ extension ColdBackup {
         done || exit
         mkdir -p -- "$to" || fail "cannot make the backup directory $to"
         if [ -L "$part" ]; then fail "$part is a link" "remove it"; fi
-        rm -rf -- "$part"
-        need=$(du -sk -- "$src" ${wal:+"$wal"} | awk '{ sum += $1 } END { print sum }')
-        free=$(df -Pk -- "$to" | awk 'NR == 2 { print $4 }')
-        [ "$free" -gt "$need" ] || space
+        if [ -e "$part" ]; then rm -rf -- "$part"; fi
+        need=$(du -sk -- "$src" ${wal:+"$wal"} | { sum=0; while read -r size _; do sum=$((sum + size)); done; echo "$sum"; })
+        [ "$(free_space)" -gt "$need" ] || space
         mkdir -- "$part" 2>"$work/err" || failed "$(head -n 2 "$work/err")"
         for dir in "$src" ${wal:+"$wal"}; do listing "$dir"; done >"$work/before"
+        choose_tool
         hash_files "$work/sums" "" "$src" ${wal:+"$wal"} &
         hasher=$!
         for dir in "$src" ${wal:+"$wal"}; do
@@ -198,16 +206,21 @@ extension ColdBackup {
         done
         cmp -s "$work/before" "$work/after" || abort "$src changed while it was copied" "see who writes to it"
         cat "$work/manifest" >"$part/manifest" 2>"$work/err" || failed "$(cat "$work/err")"
-        files=$(grep -c '^f ' "$part/manifest"); bytes=$(awk '$1 == "f" { n += $3 } END { printf "%.0f", n }' "$part/manifest")
-        json() { printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')"; }
+        sum=$(manifest_sum "$part")
+        totals=$(awk '$1 == "f" { n += $3; files++ } END { printf "%.0f %d", n, files }' "$part/manifest")
+        bytes=${totals% *}; files=${totals#* }
+        json() {
+          case "$1" in *[\\\"]*) set -- "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')" ;; esac
+          printf '"%s"' "$1"
+        }
         printf '{"format":%s,"run":%s,"host":%s,"sources":[%s%s],"created":"%s","bytes":%s,"files":%s,"manifestSHA256":"%s","keep":%s}\n' \
           "$FORMAT" "$(json "$RUN")" "$(json "$HOST")" "$(json "$src")" "${wal:+,$(json "$wal")}" \
-          "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$bytes" "$files" "$(manifest_sum "$part")" "$KEEP" >"$part/backup.json" \
+          "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$bytes" "$files" "$sum" "$KEEP" >"$part/backup.json" \
           2>"$work/err" || failed "$(cat "$work/err")"
         sync -- "$part/manifest" "$part/backup.json" "$part" 2>"$work/err" || failed "$(head -n 2 "$work/err")"
         case $(db_lock "$src") in free) ;; *) abort "etcd was started while the backup was taken" "keep it stopped" ;; esac
         mv -T -- "$part" "$final" && sync -- "$to" || abort "cannot rename $part"
-        tell_backup "$final"; say reused no
+        tell_values "$final" "$bytes" "$files" "$sum"; say reused no
         prune
         """#
 

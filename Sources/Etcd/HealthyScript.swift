@@ -75,7 +75,7 @@ extension ProbeScript {
             *) before=none;;
             esac
             [ "$(date +%s)" -lt "$end" ] || break
-            sleep 0.05 2>/dev/null || sleep 1
+            sleep 0.02 2>/dev/null || sleep 1
             done
             printf '%s\\n' "$seen"
             echo "tries $tries"

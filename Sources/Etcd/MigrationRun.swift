@@ -72,7 +72,7 @@ extension Migration {
         printf 'begun %s\n' "$ATTEMPT" >"$BACKUP/migration" && sync -- "$BACKUP/migration" "$BACKUP" ||
           fail "cannot write $BACKUP/migration" "make room there"
         if [ -e "$saved" ]; then
-          if grep -aq consistent_index "$saved"; then say index_before yes; else say index_before no; fi
+          if grep -aqm 1 consistent_index "$saved"; then say index_before yes; else say index_before no; fi
           ETCDCTL_API=3 "$ETCDCTL" snapshot status "$saved" -w json >"$work/before" 2>/dev/null </dev/null 9<&- &
           status=$!
         else
@@ -82,7 +82,7 @@ extension Migration {
         if [ -n "$WALDIR" ]; then set -- "$@" "--wal-dir=$wal"; fi
         if [ -n "$NOTTL" ]; then set -- "$@" --no-ttl; fi
         set -- env ETCDCTL_API=3 "$@"
-        if [ "$(id -u)" = 0 ] && [ "$AS" != "$(id -un)" ]; then set -- runuser -u "$AS" -- "$@"; fi
+        if [ "$(id -u)" = 0 ] && [ "$AS" != root ]; then set -- runuser -u "$AS" -- "$@"; fi
         cd /
         began=$(milliseconds)
         timeout -k 2 "$LIMIT" "$@" >"$work/out" 2>"$work/err" </dev/null &
@@ -96,11 +96,12 @@ extension Migration {
         wait "$tool"; code=$?
         say milliseconds "$(($(milliseconds) - began))"
         kill "$watcher" 2>/dev/null
-        last=$(tail -n 1 "$work/out" | cut -c 1-300)
+        last=; while IFS= read -r line || [ -n "$line" ]; do last=$line; done <"$work/out"
+        last=$(printf '%.300s' "$last")
         say code "$code"; say last "$last"
         # capnslog lines of 3.0 to 3.3 at level information are no complaint.
-        grep -v '^[0-9][0-9-]* [0-9:.]* I | ' "$work/err" | grep -v '^$' | head -n 8 | cut -c 1-400 >"$work/noise"
-        sed 's/^/stderr=/' "$work/noise"
+        grep -v -e '^[0-9][0-9-]* [0-9:.]* I | ' -e '^$' "$work/err" >"$work/noise"
+        if [ -s "$work/noise" ]; then head -n 8 "$work/noise" | cut -c 1-400 | sed 's/^/stderr=/'; fi
 
         """#
 
@@ -113,16 +114,18 @@ extension Migration {
             chown "$(stat -c %u:%g -- "$snap")" "$snap/db" 2>/dev/null; chmod 600 "$snap/db"
           fi
           relabel
+          ETCDCTL_API=3 "$ETCDCTL" snapshot status "$snap/db" -w json >"$work/now" 2>"$work/err" </dev/null 9<&- &
+          looking=$!
           sync -- "$snap/db" "$snap" || fail "the migrated db cannot be flushed to its disk"
           say owner "$(stat -c '%U %a' -- "$snap/db")"
-          say owner_expected "$(stat -c '%U' -- "$snap") $(if [ -e "$saved" ]; then stat -c %a -- "$saved"; else echo 600; fi)"
-          ETCDCTL_API=3 "$ETCDCTL" snapshot status "$snap/db" -w json 2>"$work/err" </dev/null |
-            tr -d '\n' | sed 's/^/after=/'; echo
+          say owner_expected "$owner $(if [ -e "$saved" ]; then stat -c %a -- "$saved"; else echo 600; fi)"
+          wait "$looking"
+          say after "$(cat "$work/now")"
         else
           say after '{"revision":0,"totalKey":0}'
         fi
         if [ -n "$status" ]; then wait "$status"; fi
-        say before "$(tr -d '\n' <"$work/before")"
+        say before "$(cat "$work/before")"
         compare_with_backup
         say wal_same "$wal_same"; say snap_same "$snap_same"
         case $(db_lock "$data") in free) say lock free ;; *) say lock held ;; esac

@@ -61,7 +61,9 @@ package struct Migration: Sendable, Hashable {
           wal_same=no; snap_same=no; snap_names_same=no
           if cmp -s "$work/wal.now" "$work/wal.then"; then wal_same=yes; fi
           if cmp -s "$work/snap.now" "$work/snap.then"; then snap_same=yes; fi
-          if [ "$(names "$work/snap.now")" = "$(names "$work/snap.then")" ]; then snap_names_same=yes; fi
+          if [ "$snap_same" = yes ] || [ "$(names "$work/snap.now")" = "$(names "$work/snap.then")" ]; then
+            snap_names_same=yes
+          fi
         }
         db_state() {
           if [ -e "$snap/db" ]; then

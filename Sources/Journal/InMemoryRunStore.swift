@@ -42,7 +42,7 @@ package final class InMemoryRunStore: RunStore {
     }
 
     @discardableResult
-    package func append(_ record: StepRecord) async throws(JournalError) -> Int64 {
+    package func append(_ record: StepRecord, _ durability: Durability) async throws(JournalError) -> Int64 {
         var record = record.normalized()
         try check(record.problem)
         return try access { (contents) throws(JournalError) in
@@ -106,7 +106,7 @@ package final class InMemoryRunStore: RunStore {
         try await runs().first { states.contains($0.state) }
     }
 
-    package func recordFact(_ fact: FactRecord) async throws(JournalError) {
+    package func recordFact(_ fact: FactRecord, _ durability: Durability) async throws(JournalError) {
         let fact = fact.normalized()
         try check(fact.problem)
         try access { (contents) throws(JournalError) in

@@ -9,7 +9,8 @@ import GRDB
 ///   with ^Z would hold its lock and halt a roll. It costs one fsync a commit instead of three. The price is that the
 ///   file must be on a local filesystem.
 /// - `synchronous=FULL`: in WAL mode `NORMAL` may lose the last commits on a loss of power, and an intent that is lost
-///   is an effect that nobody knows of (https://www.sqlite.org/pragma.html#pragma_synchronous).
+///   is an effect that nobody knows of (https://www.sqlite.org/pragma.html#pragma_synchronous). Records that may be
+///   lost in this way are written under `NORMAL`: see ``Durability``.
 /// - `foreign_keys=ON`: a record without its run would never be found.
 /// - `busy_timeout`: what another process may take for its own write.
 enum JournalSchema {

@@ -4,8 +4,8 @@ import Foundation
 
 /// Where runs are kept: what was planned, what was attempted, how it ended.
 ///
-/// When a method that writes returns, the record survives a kill of the process and a loss of power; when it throws,
-/// nothing of it was written. A write that was begun is finished even when the task that asked for it is cancelled.
+/// When a method that writes returns, the record survives a kill of the process and, unless its ``Durability`` says
+/// otherwise, a loss of power; when it throws, nothing of it was written. A write that was begun is finished even when the task that asked for it is cancelled.
 /// Every implementation passes the same conformance suite.
 package protocol RunStore: Sendable {
     /// Keeps a new run. Fails with `duplicateRun` where its id is taken.
@@ -13,7 +13,7 @@ package protocol RunStore: Sendable {
 
     /// Appends a record to its run, and returns its sequence. Nothing that was appended is ever changed.
     @discardableResult
-    func append(_ record: StepRecord) async throws(JournalError) -> Int64
+    func append(_ record: StepRecord, _ durability: Durability) async throws(JournalError) -> Int64
 
     /// The records of a run in the order in which they were appended. Takes the full id.
     func records(of run: String) async throws(JournalError) -> [StepRecord]
@@ -34,7 +34,7 @@ package protocol RunStore: Sendable {
     func latestRun(in states: Set<RunState>) async throws(JournalError) -> RunRecord?
 
     /// Records a value of a run. The last one of a name counts; earlier ones are kept.
-    func recordFact(_ fact: FactRecord) async throws(JournalError)
+    func recordFact(_ fact: FactRecord, _ durability: Durability) async throws(JournalError)
 
     /// The value that was recorded last under this name.
     func fact(_ name: String, of run: String) async throws(JournalError) -> String?
@@ -53,14 +53,21 @@ package protocol RunStore: Sendable {
 }
 
 extension RunStore {
+    /// Appends a record that survives a loss of power from now on.
+    @discardableResult
+    package func append(_ record: StepRecord) async throws(JournalError) -> Int64 { try await append(record, .now) }
+
+    /// Records a value that survives a loss of power from now on.
+    package func recordFact(_ fact: FactRecord) async throws(JournalError) { try await recordFact(fact, .now) }
+
     /// Says how far a run is as of now.
     package func setState(of run: String, _ state: RunState, exitCode: Int32? = nil) async throws(JournalError) {
         try await setState(of: run, state, exitCode: exitCode, at: Date())
     }
 
-    /// Records a value of a run as of now.
+    /// Records a value of a run as of now; it becomes durable with the next intent.
     package func recordFact(_ name: String, _ value: String, of run: String) async throws(JournalError) {
-        try await recordFact(FactRecord(run: run, name: name, value: value, at: Date()))
+        try await recordFact(FactRecord(run: run, name: name, value: value, at: Date()), .withNext)
     }
 
     /// The facts of a run, by name.
@@ -69,6 +76,18 @@ extension RunStore {
         for fact in try await factHistory(of: run) { facts[fact.name] = fact.value }
         return facts
     }
+}
+
+/// When a record survives a loss of power.
+///
+/// Records reach the disk in the order in which they were written, so one that waits is never missing where a later one
+/// is there. Each wait for the disk takes milliseconds, and a run writes a hundred records.
+package enum Durability: Sendable {
+    /// From the moment that it is written: for what must be known of an effect before it begins.
+    case now
+    /// Together with the next one that is written durably: for what is observed anew when it is missing, as the end of
+    /// a step that a resumed run then finds in doubt.
+    case withNext
 }
 
 /// Choices that every store makes alike.

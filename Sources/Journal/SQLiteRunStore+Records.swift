@@ -25,11 +25,11 @@ extension SQLiteRunStore {
     }
 
     @discardableResult
-    package func append(_ record: StepRecord) async throws(JournalError) -> Int64 {
+    package func append(_ record: StepRecord, _ durability: Durability) async throws(JournalError) -> Int64 {
         let record = record.normalized()
         try Self.check(record.problem)
         let values = try Self.json(record.values)
-        return try await write { database in
+        return try await write(durability) { database in
             try database.execute(
                 sql: """
                     INSERT INTO step (run, step, host, attempt, kind, status, message, remedy, "values", at)
@@ -118,10 +118,10 @@ extension SQLiteRunStore {
         try await runs().first { states.contains($0.state) }
     }
 
-    package func recordFact(_ fact: FactRecord) async throws(JournalError) {
+    package func recordFact(_ fact: FactRecord, _ durability: Durability) async throws(JournalError) {
         let fact = fact.normalized()
         try Self.check(fact.problem)
-        try await write { database in
+        try await write(durability) { database in
             try database.execute(
                 sql: "INSERT INTO fact (run, name, value, at) VALUES (?, ?, ?, ?)",
                 arguments: [fact.run, fact.name, fact.value, JournalTime.milliseconds(fact.at)]

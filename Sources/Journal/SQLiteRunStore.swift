@@ -81,12 +81,38 @@ package final class SQLiteRunStore: RunStore {
 
     // MARK: - Access to the database
 
-    /// One transaction that is committed, and on the disk, when this returns.
+    /// One transaction that is committed, and on the disk as its durability says, when this returns.
     func write<Value: Sendable>(
+        _ durability: Durability = .now,
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws(JournalError) -> Value {
         try await Self.perform(on: queue, path: directory.journalPath, isWrite: true) { [database] in
-            try database.write(body)
+            switch durability {
+            case .now: try database.write(body)
+            case .withNext: try Self.writeUnflushed(database, body)
+            }
+        }
+    }
+
+    /// In WAL mode with `synchronous = NORMAL` a commit is appended to the log and not flushed; the next commit under
+    /// `FULL` flushes the whole log (sqlite.org/pragma.html#pragma_synchronous).
+    private static func writeUnflushed<Value>(
+        _ database: DatabaseQueue,
+        _ body: @escaping @Sendable (Database) throws -> Value
+    ) throws -> Value {
+        try database.writeWithoutTransaction { connection in
+            try connection.execute(sql: "PRAGMA synchronous = NORMAL")
+            let result = Result {
+                var value: Value?
+                try connection.inTransaction(.immediate) {
+                    value = try body(connection)
+                    return .commit
+                }
+                return value
+            }
+            try connection.execute(sql: "PRAGMA synchronous = FULL")
+            guard let value = try result.get() else { throw JournalError(.unwritable, "nothing was written") }
+            return value
         }
     }
 

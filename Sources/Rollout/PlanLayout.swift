@@ -91,34 +91,30 @@ package struct PlanLayout: Sendable {
         entries.filter { $0.phase == phase }
     }
 
-    /// Neighbouring steps of the same kind of scope share a stage: each host goes through its own at its own pace.
+    /// The preflight only looks, so all of it is one stage, in which each host goes through its own steps at its own pace
+    /// beside the steps that look at all; elsewhere each step waits for the one before it on all hosts.
     private mutating func add(_ phase: Phase, suffix: String = "") {
-        var group: [Entry] = []
-        var groups: [[Entry]] = []
-        for entry in entries(phase) {
-            let joins = group.last.map { !$0.isClusterWide && !entry.isClusterWide && phase == .preflight } ?? true
-            if !joins {
-                groups.append(group)
-                group = []
-            }
-            group.append(entry)
+        let entries = entries(phase)
+        if phase == .preflight {
+            addStage(entries, phase: phase, suffix: suffix)
+        } else {
+            for entry in entries { addStage([entry], phase: phase, suffix: suffix) }
         }
-        if !group.isEmpty { groups.append(group) }
-        for group in groups { addStage(group, phase: phase, suffix: suffix) }
     }
 
     private mutating func addStage(_ group: [Entry], phase: Phase, suffix: String) {
         guard let first = group.first else { return }
+        let clusterWide = group.filter(\.isClusterWide)
         var lanes: [Stage.Lane] = []
-        if first.isClusterWide {
-            lanes = [.init(host: nil, steps: group.map { plan($0, host: nil, suffix: suffix) })]
-        } else {
-            var order: [String] = []
-            for host in group.flatMap(\.hosts) where !order.contains(host) { order.append(host) }
-            for host in order {
-                let mine = group.filter { $0.hosts.contains(host) }
-                lanes.append(.init(host: host, steps: mine.map { plan($0, host: host, suffix: suffix) }))
-            }
+        if !clusterWide.isEmpty {
+            lanes = [.init(host: nil, steps: clusterWide.map { plan($0, host: nil, suffix: suffix) })]
+        }
+        let hostEntries = group.filter { !$0.isClusterWide }
+        var order: [String] = []
+        for host in hostEntries.flatMap(\.hosts) where !order.contains(host) { order.append(host) }
+        for host in order {
+            let mine = hostEntries.filter { $0.hosts.contains(host) }
+            lanes.append(.init(host: host, steps: mine.map { plan($0, host: host, suffix: suffix) }))
         }
         stages.append(Stage(id: "\(phase.rawValue).\(first.number)\(suffix)", phase: phase, lanes: lanes))
     }

@@ -147,7 +147,7 @@ package struct RolloutMachine: Sendable {
     }
 
     /// Whether any host was, or may have been, changed and not put back: members, or writers that are frozen.
-    var isAnythingChanged: Bool {
+    package var isAnythingChanged: Bool {
         isAnyMemberChanged || plan.steps.contains { isAttemptedChange($0.id) }
     }
 

@@ -19,6 +19,8 @@ final class MemoryFacts: FactLedger {
 
     func fact(_ name: String) -> String? { values.withLock { $0[name] } }
     func record(_ name: String, _ value: String) { values.withLock { $0[name] = value } }
+    func forget(_ name: String) { values.withLock { $0[name] = nil } }
+    var all: [String: String] { values.withLock { $0 } }
 }
 
 extension EtcdCluster {

@@ -40,6 +40,28 @@ struct EtcdConsistentTests {
         }
     }
 
+    @Test func `the first gate takes a fresh baseline over only when nothing was changed since`() async throws {
+        try await EtcdCluster.with { cluster in
+            try await cluster.put(keys)
+            let facts = MemoryFacts()
+            var context = cluster.context(facts)
+            _ = try await EtcdReady(Parameters([:])).perform(context)
+            context.hasChangedAnything = false
+            let taken = try await gate().perform(context)
+            #expect(taken.summary.contains("the preflight's baseline of 300 keys stands"))
+            #expect(facts.fact("gate_fingerprint") == facts.fact("baseline_fingerprint"))
+            // A freeze came between, or the preflight was long ago: the members are asked.
+            for (hasChanged, at) in [(true, nil), (false, "1000.0")] {
+                let asked = MemoryFacts(facts.all)
+                asked.forget("gate_fingerprint")
+                if let at { asked.record("baseline_at", at) }
+                var later = cluster.context(asked)
+                later.hasChangedAnything = hasChanged
+                #expect(try await gate().perform(later).summary.contains("this is the baseline"))
+            }
+        }
+    }
+
     @Test func `a stray write after the baseline halts, and is named on every member`() async throws {
         try await EtcdCluster.with { cluster in
             try await cluster.put(keys)

@@ -46,7 +46,7 @@ struct ServiceSystemdTests {
                     try await node.text("find /run/systemd /etc/systemd -name '*pawl*'; systemctl is-enabled \(unit)")
                         == files
                 )
-                #expect(try await node.text("systemctl show -p NeedDaemonReload \(unit)") == "NeedDaemonReload=no")
+                while try await node.text("systemctl show -p NeedDaemonReload \(unit)") != "NeedDaemonReload=no" {}
                 _ = try await stop.perform(node.context())
                 _ = try await stop.undo(node.context())
                 #expect(try await node.text("systemctl is-active \(unit)") == "active")

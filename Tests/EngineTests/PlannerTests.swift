@@ -71,7 +71,7 @@ import Testing
         let plan = Planner.plan(try shipped("migrate_etcd_v2_to_v3"), survey(last: "n2"))
         #expect(
             plan.stages.map(\.id) == [
-                "preflight.1", "preflight.2", "gate.1@start", "steps@n1", "gate.1@n1", "steps@n3", "gate.1@n3",
+                "preflight.1", "gate.1@start", "steps@n1", "gate.1@n1", "steps@n3", "gate.1@n3",
                 "steps@n2", "postflight.1",
             ]
         )

@@ -17,8 +17,10 @@ import Testing
         let output = try FileHandle(forWritingTo: URL(filePath: path + ".acknowledged"))
         // A parent that ended without killing its child must not leave a writer behind.
         let parent = getppid()
+        var durability = Durability.now
         while getppid() == parent {
-            let sequence = try await store.append(sampleStep("a1", "steps.1/n1"))
+            durability = durability == .now ? .withNext : .now
+            let sequence = try await store.append(sampleStep("a1", "steps.1/n1"), durability)
             try output.write(contentsOf: Data("\(sequence)\n".utf8))
             _ = lock.holder
         }
