@@ -66,7 +66,13 @@ package struct EtcdRollback: Action {
             }
             return Evidence("nothing to put back: the run took no backup, and changed no data without one")
         }
-        let state = try await migration.settledState(context)
+        let replacement = await MemberReplacement(context, host: name).text
+        let state: MigrationState
+        do throws(ActionFailure) {
+            state = try await migration.settledState(context)
+        } catch {
+            throw error.isMissingMember ? ActionFailure(error.message, remedy: replacement) : error
+        }
         let isV3Written = try await context.fact(RollbackFact.v3Written) == "yes"
         let choice = MigrationRestore.rollback(state, isV3Written: isV3Written)
         if case .refused(let message, let remedy) = choice { throw ActionFailure(message, remedy: remedy) }
@@ -75,7 +81,7 @@ package struct EtcdRollback: Action {
         let command = migration.restoreCommand(
             choice,
             etcdctl: settings.etcdctl,
-            byHand: MemberReplacement(settings, host: name, id: try await context.fact("member_id", of: name)).text,
+            byHand: replacement,
             timeout: context.timeout
         )
         let report = try await target.report(command)
@@ -159,24 +165,4 @@ package enum RollbackFact {
     package static let revision = "rollback_revision"
     /// Whether the v2 store was that of the freeze when the rollback began.
     package static let v2Unchanged = "rollback_v2_unchanged"
-}
-
-/// The commands that replace a member by hand, where pawl has no sound way back of its own.
-///
-/// pawl does not do this by itself: the new member gets its data from a peer, so it only ends as it was when the peer is
-/// not migrated and has a snapshot (etcd #8804), and how a member is told to join depends on how etcd is configured.
-struct MemberReplacement: Sendable {
-    var text: String
-
-    init(_ settings: EtcdSettings, host: String, id: String?) {
-        let id = id ?? "ID"
-        text = [
-            "with a healthy peer that is not migrated and has a file member/snap/*.snap, replace the member:",
-            "(1) on the peer: etcdctl member remove \(id)",
-            "(2) on \(host): mv \(settings.dataDir) \(settings.dataDir).removed",
-            "(3) on the peer: etcdctl member add NAME --peer-urls=PEER_URL, as `etcdctl member list` showed them before",
-            "(4) on \(host): start \(settings.service) once with --initial-cluster as the last command printed it and "
-                + "--initial-cluster-state existing",
-        ].joined(separator: " ")
-    }
 }

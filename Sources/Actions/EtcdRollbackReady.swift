@@ -75,8 +75,10 @@ package struct EtcdRollbackReady: Action {
                 } else if case .indexed = way, let node = members[name]?.node, !node.etcdctlHasMigrate {
                     problems.append("\(name): \(way.reason), which needs an etcdctl with `migrate` (3.0.14 to 3.4)")
                 }
+                if members.isEmpty, !state.isWALUnchanged { problems.append(nobodyServes(name, context)) }
             } catch {
-                problems.append("\(name): \(error)")
+                let remedy = error.isMissingMember ? await MemberReplacement(context, host: name).text : error.remedy
+                problems.append("\(name): \(ActionFailure(error.message, remedy: remedy))")
             }
         }
         guard problems.isEmpty else {
@@ -135,7 +137,7 @@ package struct EtcdRollbackReady: Action {
         }
         for line in stray.lines { context.progress("given up: \(line)") }
         var problems = scope.wanted.filter(scope.down.contains).sorted().map {
-            "\($0) is down, and would get the v3 writes from the others when it starts; start it first, then roll back"
+            "\($0) is down, and would get the v3 writes from the others when it starts; \(Self.letStart($0, context))"
         }
         if !scope.isLimited {
             problems += stray.hosts.filter { !scope.wanted.contains($0) }.map {
@@ -143,6 +145,18 @@ package struct EtcdRollbackReady: Action {
             }
         }
         return problems
+    }
+
+    /// Whether v3 was written to since is asked of those who serve; where nobody does, a start cannot be told from a write.
+    private func nobodyServes(_ name: String, _ context: ActionContext) -> String {
+        "\(name) was started since its backup, and no member serves that could tell whether v3 was written to; "
+            + Self.letStart(name, context)
+    }
+
+    /// How a member that an earlier run holds down is started by hand.
+    private static func letStart(_ name: String, _ context: ActionContext) -> String {
+        let service = context.etcdNodes.first { $0.name == name }?.settings.service ?? "etcd"
+        return "start it first: rm -f /run/pawl/\(ColdBackup.fileName(name)).*.hold; systemctl start \(service)"
     }
 
     // MARK: - The way back
@@ -183,11 +197,11 @@ package struct EtcdRollbackReady: Action {
         var isUnchanged = false
         if case .success(let print)? = members.sorted(by: { $0.key < $1.key }).first?.value.fingerprint {
             isUnchanged = try await context.isAsFrozen(print)
+            if !isUnchanged { context.progress("v2 was written to since the run; what was written stays") }
         }
         try await context.facts.record(RollbackFact.v2Unchanged, isUnchanged ? "yes" : "no")
         // Last: its presence says that the others are there.
         try await context.facts.record(RollbackFact.v3Written, stray.isAny ? "yes" : "no")
-        if !isUnchanged { context.progress("v2 was written to since the run; what was written stays") }
         let kinds = ways.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.kind)" }.joined(separator: ", ")
         return Evidence(
             "\(scope.wanted.count) members can be taken back to before \(run)" + (kinds.isEmpty ? "" : ": \(kinds)")
@@ -245,6 +259,11 @@ struct V3Writes: Sendable {
         if leases > 0 { lines.append("\(leases) leases were granted in v3") }
         if let refusal = members.values.lazy.compactMap(\.countRefusal).first(where: { $0.contains("user name") }) {
             lines.append("authentication was turned on in v3: \(refusal)")
+        }
+        if let node = context.etcdNodes.first(where: { members[$0.name] != nil }),
+            let users = try? await ClusterProbe.v3Users(node), !users.isEmpty
+        {
+            lines.append("\(users.count) users were made in v3: \(users.prefix(5).joined(separator: ", "))")
         }
         if let newest, let node = context.etcdNodes.first(where: { $0.name == newest.name }) {
             lines += await Self.names(on: node, above: newest.from)

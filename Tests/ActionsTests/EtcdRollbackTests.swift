@@ -125,7 +125,7 @@ struct EtcdRollbackTests {
                 let before = try await later.sum(later.database)
                 let error = try await failure { try await rollback(broken).perform(broken.context("steps.2/n1")) }
                 #expect(error.message.contains("nothing was changed"), "\(error)")
-                #expect(error.remedy?.contains("member remove") == true, "\(error)")
+                #expect(error.remedy?.contains("replace this one") == true, "\(error)")
                 #expect(try await later.sum(later.database) == before)
                 #expect(try await later.text("ls \(later.data)/member/snap | grep pawl") == "")
             }
@@ -177,5 +177,34 @@ struct EtcdRollbackTests {
         expected: Int64?
     ) {
         #expect(V3Writes.written(revision, before: before, migrated: migrated) == expected)
+    }
+
+    @Test func `the commands that replace a member are exact`() {
+        let members = MemberList([
+            ListedMember(id: EtcdID(0xA), name: "etcd1", peerURLs: ["http://10.0.0.1:2380"]),
+            ListedMember(id: EtcdID(0xB), name: "etcd2", peerURLs: ["http://10.0.0.2:2380"]),
+        ])
+        let settings = EtcdSettings(variables: ["etcd_endpoint": .string("http://10.0.0.1:2379")])
+        let json = #"{"header":{"cluster_id":"9","member_id":"10","revision":"1","raft_term":"2"},"leader":"10"}"#
+        guard let status = EndpointStatus(json: ArraySlice(Array(json.utf8))) else {
+            Issue.record("no status")
+            return
+        }
+        let text = MemberReplacement.text(
+            .init(
+                host: "n2",
+                settings: EtcdSettings(variables: [:]),
+                lost: members.members[1],
+                recordedID: "b",
+                peer: EtcdNode(name: "n1", host: LocalHost(name: "n1"), settings: settings),
+                answer: MemberHealth(status: status, list: members, isHealthy: true)
+            )
+        )
+        for words in [
+            "etcdctl --endpoints http://10.0.0.1:2379 member remove b",
+            "(2) on n2: mv /var/lib/etcd/default /var/lib/etcd/default.removed",
+            "member add etcd2 --peer-urls=http://10.0.0.2:2380",
+            "ETCD_INITIAL_CLUSTER='etcd1=http://10.0.0.1:2380,etcd2=http://10.0.0.2:2380'",
+        ] { #expect(text.contains(words), "\(words) is not in: \(text)") }
     }
 }
