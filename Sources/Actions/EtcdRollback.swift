@@ -36,7 +36,7 @@ package struct EtcdRollback: Action {
     }
 
     package var traits: ActionTraits {
-        ActionTraits(effect: .repeatable, resource: "etcd data", defaultTimeout: .seconds(1800))
+        ActionTraits(effect: .repeatable, resource: "etcd data", hasUndo: true, defaultTimeout: .seconds(1800))
     }
 
     package func observe(_ context: ActionContext) async throws(ActionFailure) -> Observation {
@@ -90,8 +90,12 @@ package struct EtcdRollback: Action {
         return Evidence("\(choice.kind): \(choice.reason)", values)
     }
 
+    /// What was put back is not taken away again: the member may be started on the one db as on the other, and is,
+    /// rather than to be left down.
     package func undo(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
-        throw ActionFailure("a rollback is not taken back", remedy: "go on with it: `pawl resume`")
+        guard let migration = try await migration(context) else { return Evidence("nothing was put back") }
+        _ = try await context.requiredTarget().report(migration.provenWholeCommand(timeout: context.timeout))
+        return Evidence("the db is whole, as it was or as it was put back, and the member may be started on it")
     }
 
     private func migration(_ context: ActionContext) async throws(ActionFailure) -> Migration? {

@@ -133,6 +133,27 @@ extension Migration {
         )
     }
 
+    /// Proves that etcd may be started on the db: the one that was there, or the one that was put back whole.
+    ///
+    /// A db is replaced by a rename, and the old one is kept beside it until the new one was read back; so without that
+    /// one nothing is half done. A db that etcd has open has been started on already.
+    package func provenWholeCommand(timeout: Duration) -> RemoteCommand {
+        RemoteCommand(
+            "see that the db of \(dataDir) is whole",
+            script: head + #"""
+                exec 9<"$data"
+                flock -n 9 || fail "another step of pawl is at work on $data" "wait for it to end"
+                aside=$snap/db.pawl-$RUN
+                if [ -e "$aside" ] && [ "$(db_lock "$data")" = free ]; then
+                  fail "the db was replaced and nobody has read it back; the replaced one is $aside" "go on with pawl resume"
+                fi
+                rm -rf -- "$aside.d"; rm -f -- "$aside.new"
+                """#,
+            effect: .mutating,
+            timeout: timeout
+        )
+    }
+
     /// `index_db` makes the backup's db current: `etcdctl migrate` with a transformer that yields nothing writes no key,
     /// and then the consistent index of the last entry in the WAL (`mvcc.UpdateConsistentIndex`).
     ///

@@ -146,6 +146,25 @@ struct EtcdRollbackTests {
         }
     }
 
+    @Test func `a member is started again after a failure, but not on a db that was not read back`() async throws {
+        try await LiveMember.with { member in
+            let later = try await migrated(member)
+            try await later.control("stop")
+            let context = later.context("steps.2/n1")
+            let before = try await later.sum(later.database)
+            try await later.sh("mkdir -p \(later.database).pawl-r2.d/member; : >\(later.database).pawl-r2.new")
+            _ = try await rollback(later).undo(context)
+            #expect(try await later.sum(later.database) == before)
+            #expect(try await later.text("ls \(later.data)/member/snap | grep pawl") == "")
+            try await later.sh("ln \(later.database) \(later.database).pawl-r2")
+            let error = try await failure { try await rollback(later).undo(context) }
+            #expect(error.message.contains("nobody has read it back"), "\(error)")
+            // Going on does.
+            #expect(try await rollback(later).perform(context).values["restore"] == "db-only")
+            _ = try await rollback(later).undo(context)
+        }
+    }
+
     @Test func `a member that runs is refused`() async throws {
         try await LiveMember.with { member in
             let later = try await migrated(member)

@@ -117,6 +117,30 @@ extension EndToEnd {
             }
         }
 
+        @Test func `a member that came up again in the middle, as after a reboot, is begun anew`() async throws {
+            try await ClusterFixture.with { cluster in
+                try await cluster.seed(LabSeed(keys: 100))
+                _ = try await Self.migrate(cluster)
+                let killed = try await cluster.follow(Self.rollback(cluster) + ClusterFixture.json) { pawl in
+                    try await pawl.wait(for: "the restore") { $0.starts("etcd_rollback") }
+                    pawl.send(SIGKILL)
+                }
+                #expect(killed.exitCode == 128 + Int(SIGKILL), "\(killed.all)")
+                let host = try killed.events().first { $0.starts("etcd_rollback") }?.host
+                let node = try cluster.node(try #require(host))
+                // What a boot does: the notes below /run are gone, and the unit is started.
+                try await node.check(
+                    """
+                    while [ -n "$(find /var/lib/etcd/default/member/snap -name 'db.pawl-*')" ]; do sleep 0.1; done
+                    rm -rf /run/pawl /run/systemd/system/etcd.service.d; systemctl daemon-reload; systemctl start etcd
+                    """
+                )
+                let resumed = try await cluster.pawl(cluster.resumeArguments)
+                #expect(resumed.exitCode == 0, "\(resumed.all)")
+                try await Self.expectBack(cluster)
+            }
+        }
+
         @Test func `a damaged backup is found, and nothing is changed on the strength of it`() async throws {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 100))
