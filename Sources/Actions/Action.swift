@@ -42,6 +42,7 @@ package struct ActionTraits: Sendable, Hashable {
     package var mayRedoAfterUndo: Bool
     /// The deadline of the whole step when the playbook does not set one.
     package var defaultTimeout: Duration
+    package var job: JobRule
 
     package init(
         effect: StepEffect,
@@ -49,7 +50,8 @@ package struct ActionTraits: Sendable, Hashable {
         resource: String? = nil,
         hasUndo: Bool = false,
         mayRedoAfterUndo: Bool = true,
-        defaultTimeout: Duration = .seconds(60)
+        defaultTimeout: Duration = .seconds(60),
+        job: JobRule = .never
     ) {
         self.effect = effect
         self.availability = availability
@@ -57,6 +59,23 @@ package struct ActionTraits: Sendable, Hashable {
         self.hasUndo = hasUndo
         self.mayRedoAfterUndo = mayRedoAfterUndo
         self.defaultTimeout = defaultTimeout
+        self.job = job
+    }
+}
+
+/// Whether the work of a step runs on its node as a job, which outlives the connection.
+package enum JobRule: Sendable, Hashable {
+    case never
+    case always
+    /// When the step may take longer than this.
+    case over(Duration)
+
+    package func holds(for timeout: Duration) -> Bool {
+        switch self {
+        case .never: false
+        case .always: true
+        case .over(let limit): timeout > limit
+        }
     }
 }
 
@@ -88,6 +107,8 @@ package struct ActionFailure: Error, Sendable, Hashable, CustomStringConvertible
     package var remedy: String?
     /// The node may have been changed in part or in whole, and nobody saw the end.
     package var isInDoubt: Bool
+    /// The node refused the command because the lock is another's.
+    package var isFenced = false
 
     package init(_ message: String, remedy: String? = nil, isInDoubt: Bool = false) {
         self.message = message
@@ -98,6 +119,7 @@ package struct ActionFailure: Error, Sendable, Hashable, CustomStringConvertible
     /// A transport error seen by an action.
     package init(_ error: RemoteError) {
         self.init(error.message, remedy: error.remedy, isInDoubt: !error.isNotBegun)
+        isFenced = error.code == .fenced
     }
 
     package var description: String { message + (remedy.map { " (\($0))" } ?? "") }

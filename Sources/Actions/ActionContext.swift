@@ -41,6 +41,10 @@ package struct ActionContext: Sendable {
     ///
     /// One line, no secret.
     package var progress: @Sendable (String) -> Void
+    /// Whether the plan has the step's work run as a job; its commands are then detached.
+    package var isJob: Bool
+    /// What the node shows of the step's job, when a resumed run looks at a step whose end nobody saw.
+    package var job: JobState?
 
     package init(
         run: String,
@@ -51,7 +55,9 @@ package struct ActionContext: Sendable {
         cluster: [ActionTarget],
         completedHosts: Set<String>,
         facts: any FactLedger,
-        progress: @escaping @Sendable (String) -> Void
+        progress: @escaping @Sendable (String) -> Void,
+        isJob: Bool = false,
+        job: JobState? = nil
     ) {
         self.run = run
         self.step = step
@@ -62,6 +68,8 @@ package struct ActionContext: Sendable {
         self.completedHosts = completedHosts
         self.facts = facts
         self.progress = progress
+        self.isJob = isJob
+        self.job = job
     }
 }
 

@@ -52,7 +52,7 @@ package struct Backup: Action {
     }
 
     package var traits: ActionTraits {
-        ActionTraits(effect: .repeatable, resource: "backup of \(source)", defaultTimeout: .seconds(1800))
+        ActionTraits(effect: .repeatable, resource: "backup of \(source)", defaultTimeout: .seconds(1800), job: .always)
     }
 
     private func request(
@@ -86,7 +86,8 @@ package struct Backup: Action {
 
     package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
         let open = try await context.fact(Self.openRuns)?.split(separator: " ").map(String.init) ?? []
-        let command = ColdBackup.takeCommand(try request(context, openRuns: open), timeout: context.timeout)
+        var command = ColdBackup.takeCommand(try request(context, openRuns: open), timeout: context.timeout)
+        command.isDetached = context.isJob
         let report = try await context.requiredTarget().report(command)
         guard let path = report["path"] else {
             throw ActionFailure("the end of the backup was not told", isInDoubt: true)

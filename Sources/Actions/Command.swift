@@ -22,7 +22,13 @@ package struct Command: Action {
         word: "command",
         summary: "Runs a line of shell on the node and judges its exit code and its output.",
         parameters: [
-            .init("run", .string, required: true, "The line; /bin/sh runs it with empty standard input."),
+            .init(
+                "run",
+                .string,
+                required: true,
+                "The line; /bin/sh runs it with empty standard input. When the step may take over a minute, it goes on without the "
+                    + "connection and without pawl, and resume waits for its end."
+            ),
             .init("as", .string, "The user that runs it, by runuser as root and by sudo -n otherwise."),
             .init(
                 "success",
@@ -99,11 +105,34 @@ package struct Command: Action {
             effect: redo == .safe ? .repeatable : .once,
             hasUndo: undoLine != nil,
             mayRedoAfterUndo: redo != .never,
-            defaultTimeout: .seconds(600)
+            defaultTimeout: .seconds(600),
+            job: .over(.seconds(60))
         )
     }
 
     package func observe(_ context: ActionContext) async throws(ActionFailure) -> Observation {
+        switch context.job {
+        case .notBegun(let why): return .notBegun(why)
+        case .running: return .inDoubt("\(title) is still running on the node")
+        case .ended(let result): return try await observe(result, context)
+        case .inDoubt(let why):
+            let shown = try await observePath(context)
+            if case .inDoubt(let what) = shown { return .inDoubt("\(why); \(what)") }
+            return shown
+        case nil: return try await observePath(context)
+        }
+    }
+
+    /// A line whose end is on record is judged as if its end had been seen.
+    private func observe(_ result: CommandResult, _ context: ActionContext) async throws(ActionFailure) -> Observation {
+        do {
+            return .done(try await judge(result, context))
+        } catch {
+            return .inDoubt(error.message)
+        }
+    }
+
+    private func observePath(_ context: ActionContext) async throws(ActionFailure) -> Observation {
         guard let createdPath else {
             return switch traits.effect {
             case .once:
@@ -123,7 +152,12 @@ package struct Command: Action {
     }
 
     package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
-        let result = try await run(line, context)
+        try await judge(try await run(line, context), context)
+    }
+
+    /// What the end of the line proves.
+    private func judge(_ result: CommandResult, _ context: ActionContext) async throws(ActionFailure) -> Evidence {
+        try requireEnd(of: result, line, context)
         let output = Self.output(of: result)
         if let complaint = expectation.complaint(about: result) {
             throw ActionFailure("\(title): \(complaint)" + output)
@@ -152,6 +186,7 @@ package struct Command: Action {
             throw ActionFailure("\(title) has no `undo`", remedy: "take its work back by hand")
         }
         let result = try await run(undoLine, context)
+        try requireEnd(of: result, undoLine, context)
         guard result.exitCode == 0 else {
             throw ActionFailure(
                 "undo \(CommandLineRun.title(of: undoLine)): exit code \(result.exitCode)" + Self.output(of: result)
@@ -166,22 +201,30 @@ package struct Command: Action {
         return Evidence("taken back: \(CommandLineRun.title(of: undoLine)) ended with exit code 0", ["exit_code": "0"])
     }
 
-    /// Runs a line to an end that was seen; a line that was killed leaves nobody knowing what it did.
+    /// Runs a line to an end that was seen.
     private func run(_ line: String, _ context: ActionContext) async throws(ActionFailure) -> CommandResult {
         let host = try context.requiredHost(for: Self.schema.word)
-        let title = CommandLineRun.title(of: line)
         let run = CommandLineRun(line: line, user: user, timeout: context.timeout)
-        let result: CommandResult
+        var command = run.command("command: \(CommandLineRun.title(of: line))", effect: .mutating)
+        command.isDetached = context.isJob
         do {
-            result = try await host.run(run.command("command: \(title)", effect: .mutating))
+            return try await host.run(command)
         } catch {
             throw ActionFailure(error)
         }
+    }
+
+    /// A line that was killed leaves nobody knowing what it did.
+    private func requireEnd(
+        of result: CommandResult,
+        _ line: String,
+        _ context: ActionContext
+    ) throws(ActionFailure) {
+        let title = CommandLineRun.title(of: line)
+        let run = CommandLineRun(line: line, user: user, timeout: context.timeout)
         switch run.end(of: result) {
-        case .exited:
-            return result
-        case .killed where result.exitCode == expectation.exitCode:
-            return result
+        case .exited: return
+        case .killed where result.exitCode == expectation.exitCode: return
         case .killed(let signal):
             throw ActionFailure(
                 "\(title) was ended by signal \(signal)" + Self.output(of: result),

@@ -11,7 +11,10 @@ package struct EtcdMigrate: Action {
     package static let scope = ActionScope.host
     package static let schema = ActionSchema(
         word: "etcd_migrate",
-        summary: "Runs `etcdctl migrate` on a stopped member that was backed up, and proves the result offline.",
+        summary: """
+            Takes a stopped member that was backed up to the v3 store: swaps in the db that `etcd_prepare` made and proved, or \
+            runs `etcdctl migrate` in place, and proves the result offline.
+            """,
         parameters: [
             .init("data_dir", .path, required: true, "The data directory of the member."),
             .init("wal_dir", .path, "The WAL directory, when it is outside the data directory. Empty means none."),
@@ -40,7 +43,13 @@ package struct EtcdMigrate: Action {
     }
 
     package var traits: ActionTraits {
-        ActionTraits(effect: .once, resource: "etcd data", hasUndo: true, defaultTimeout: .seconds(1800))
+        ActionTraits(
+            effect: .once,
+            resource: "etcd data",
+            hasUndo: true,
+            defaultTimeout: .seconds(1800),
+            job: .always
+        )
     }
 
     private func migration(_ context: ActionContext) async throws(ActionFailure) -> Migration? {
@@ -124,10 +133,13 @@ package struct EtcdMigrate: Action {
             user: settings.user,
             noTTL: noTTL,
             attempt: context.attempt,
-            timeout: context.timeout
+            timeout: context.timeout,
+            prepared: try await prepared(context)
         )
         let baseline = try await baseline(context)
-        let report = try await target.report(migration.runCommand(options))
+        var command = migration.runCommand(options)
+        command.isDetached = context.isJob
+        let report = try await target.report(command)
         let outcome: MigrationOutcome
         do {
             outcome = try MigrationOutcome.judge(report, baseline: baseline)
@@ -143,11 +155,20 @@ package struct EtcdMigrate: Action {
             "no_ttl": String(noTTL), "restored_first": String(outcome.wasRestored), "backup": migration.backup.path,
         ]
         values["remark"] = outcome.remark
+        values["prepared"] = String(outcome.wasPrepared)
         let remark = outcome.remark.map { "; \($0)" } ?? ""
-        return Evidence(
-            "\(outcome.keys) keys migrated to revision \(outcome.revision) in \(outcome.seconds) s\(remark)",
-            values
-        )
+        let how = outcome.wasPrepared ? "swapped in as prepared, at" : "migrated in \(outcome.seconds) s to"
+        return Evidence("\(outcome.keys) keys \(how) revision \(outcome.revision)\(remark)", values)
+    }
+
+    /// The copy that `etcd_prepare` made of this member, where it left out what this step leaves out.
+    private func prepared(_ context: ActionContext) async throws(ActionFailure) -> PreparedMigration.Record? {
+        guard let path = try await context.hostFact("prepared_path"),
+            let identity = try await context.hostFact("prepared_identity"),
+            let revision = try await context.hostFact("prepared_from_revision").flatMap(Int.init),
+            try await context.hostFact("prepared_no_ttl") == String(noTTL)
+        else { return nil }
+        return PreparedMigration.Record(path: path, identity: identity, revisionBefore: revision)
     }
 
     package func undo(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
@@ -161,7 +182,9 @@ package struct EtcdMigrate: Action {
         case .refused(let message, let remedy): throw ActionFailure(message, remedy: remedy)
         case .nothing(let text), .full(let text), .databaseOnly(let text), .indexed(let text): reason = text
         }
-        let report = try await target.report(migration.restoreCommand(choice, timeout: context.timeout))
+        var command = migration.restoreCommand(choice, timeout: context.timeout)
+        command.isDetached = context.isJob
+        let report = try await target.report(command)
         for fact in ["migrated_revision", "migrated_keys"] { try await context.record(fact, "") }
         var values = ["restore": choice.kind, "backup": migration.backup.path]
         values["sha256"] = report["sha256"]

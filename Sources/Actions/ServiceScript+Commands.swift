@@ -48,7 +48,7 @@ extension ServiceScript {
           trouble="the start command ended with 0, and the status is stopped"
           [ "$up" = yes ] || return 1
           make_notes
-          milliseconds >"$notes/$KEY.instance"
+          printf '%s %s\n' "$RUN" "$(milliseconds)" >"$notes/$KEY.instance"
         }
         last_words() {
           if [ -f "$work/start" ]; then tail -n 5 "$work/start" | cut -c 1-300 | sed 's/^/log=/'; fi

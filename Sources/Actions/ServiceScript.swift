@@ -67,8 +67,11 @@ struct ServiceScript {
         command("restart", Self.startFunction + Self.restartBody + Self.tellBody, .mutating, timeout)
     }
 
+    /// What this run did to the service.
+    ///
     /// `/run/pawl/KEY.hold` says that this run holds the service down and how it ended, `KEY.found` whether it ran when
-    /// this run came to it first, and `KEY.restart` which step restarted it.
+    /// this run came to it first, and `KEY.restart` which step restarted it. The last two, and `KEY.instance`, begin with
+    /// the run, and are swept when it has ended well.
     private static let notes = #"""
         notes=/run/pawl
         if [ "$(id -u)" != 0 ]; then notes=${XDG_RUNTIME_DIR:-/tmp}/pawl-$(id -u); fi
@@ -96,7 +99,10 @@ struct ServiceScript {
         held=no
         if [ -f "$note" ] && [ "$(noted run)" = "$RUN" ] && is_held; then held=yes; fi
         say held "$held"; say clean "$(noted clean)"
-        if [ -f "$notes/$KEY.restart" ]; then say restarted "$(cat "$notes/$KEY.restart")"; fi
+        if [ -f "$notes/$KEY.restart" ]; then
+          read -r word rest <"$notes/$KEY.restart"
+          if [ "$word" = "$RUN" ]; then say restarted "$rest"; fi
+        fi
         """#
 
     /// Tells what was looked at last; what follows it is not waited for.
@@ -179,7 +185,7 @@ struct ServiceScript {
         look_now
         [ "$instance" != "$old_instance" ] || fail "$UNIT is still the old process"
         make_notes
-        printf '%s %s\n' "$STEP" "$instance" >"$notes/$KEY.restart"
+        printf '%s %s %s\n' "$RUN" "$STEP" "$instance" >"$notes/$KEY.restart"
         say clean "$clean"; say proof "$proof"
 
         """#

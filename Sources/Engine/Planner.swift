@@ -66,6 +66,7 @@ package enum Planner {
             resource: traits.resource,
             hasUndo: traits.hasUndo,
             mayRedoAfterUndo: traits.mayRedoAfterUndo,
+            isJob: traits.job.holds(for: resolved?.timeout ?? traits.defaultTimeout),
             digest: Digest.sha256(resolved?.canonicalText ?? "")
         )
     }

@@ -68,7 +68,9 @@ struct RollbackOrigin: Sendable {
             }
             carry("\(host):migrated_revision", as: "\(host):\(RollbackFact.migratedRevision)")
             if facts["\(host):no_ttl"] == "true" { carried[RollbackFact.leftTTLKeysOut] = "yes" }
-            let isChanged = before.steps.contains { $0.host == host && $0.effect == .once && begun.contains($0.id) }
+            let isChanged = before.steps.contains {
+                $0.host == host && $0.phase == .steps && $0.effect == .once && begun.contains($0.id)
+            }
             if isChanged { carried["\(host):\(RollbackFact.changedData)"] = "yes" }
         }
         for host in plan.hosts { carried["\(host):\(RollbackFact.isWanted)"] = "yes" }

@@ -4,6 +4,7 @@ import Actions
 import Fleet
 import Foundation
 import Journal
+import Playbooks
 import Rollout
 
 /// Takes a request to its verdict: survey, plan, journal, engine, conclusion.
@@ -41,24 +42,30 @@ package struct RunController: Sendable {
     ///   - play: inventory, playbook and variables.
     ///   - request: kept in the journal for a later resume.
     ///   - hosts: the ways to the nodes, as the survey used them.
+    ///   - locks: what the survey saw of the nodes' locks; `nil` to look now.
     ///   - observer: the view.
     ///   - signals: SIGINT and SIGTERM.
     /// - Returns: the last words and the exit code.
-    /// - Throws: ``JournalError`` when the run cannot be put on record, or another controller holds the journal.
+    /// - Throws: ``JournalError`` when the run cannot be put on record, or another controller holds the journal;
+    ///   ``RunControllerError`` when another controller holds the cluster.
     package func run(
         _ plan: Plan,
         of play: Play,
         request: RunRequest,
         over hosts: HostDirectory,
+        locks: LockSurvey? = nil,
         observer: any RunObserver,
         signals: AsyncStream<RunEngine.Signal>
     ) async throws -> RunConclusion {
         let run = RunName.new()
         let lock = try await store.acquireController(run: run)
         defer { lock.release() }
-        try await store.create(try record(run, plan, request))
         let open = OpenRun(id: run, plan: plan, play: play, request: request, history: [])
-        return try await perform(open, over: hosts, observer, signals)
+        let reason = plan.steps.contains { $0.action == EtcdRollback.schema.word } ? "rollback" : "run"
+        return try await holdingCluster(for: open, reason, over: hosts, locks) { cluster in
+            try await store.create(try record(run, plan, request))
+            return try await perform(open, over: hosts, cluster, observer, signals)
+        }
     }
 
     // MARK: - Resume
@@ -94,11 +101,13 @@ package struct RunController: Sendable {
     ) async throws -> RunConclusion {
         let lock = try await store.acquireController(run: open.id)
         defer { lock.release() }
-        // Another controller may have gone on between the reading and the lock.
-        var open = open
-        open.history = try await RunJournal(store: store, run: open.id).history()
         let hosts = HostDirectory(open.play, connector: connector)
-        return try await perform(open, over: hosts, observer, signals)
+        return try await holdingCluster(for: open, "resume", over: hosts, nil) { cluster in
+            // Another controller may have gone on between the reading and the lock.
+            var open = open
+            open.history = try await RunJournal(store: store, run: open.id).history()
+            return try await perform(open, over: hosts, cluster, observer, signals)
+        }
     }
 
     private func resumable(_ name: String?) async throws -> RunRecord {
@@ -138,9 +147,33 @@ package struct RunController: Sendable {
 
     // MARK: - Both
 
+    /// Takes the lock on the nodes, and gives it back also when the run cannot be begun.
+    private func holdingCluster(
+        for open: OpenRun,
+        _ reason: String,
+        over hosts: HostDirectory,
+        _ seen: LockSurvey?,
+        _ body: (ClusterLock?) async throws -> RunConclusion
+    ) async throws -> RunConclusion {
+        // A look that keeps no journal changes nothing.
+        guard command == .run else { return try await body(nil) }
+        let cluster = try await ClusterLock.acquire(
+            for: .init(run: open.id, reason: reason, unlock: open.request.unlockCommand),
+            on: LockNodes(open.play, hosts),
+            seen: seen
+        )
+        do {
+            return try await body(cluster)
+        } catch {
+            _ = await cluster.release()
+            throw error
+        }
+    }
+
     private func perform(
         _ open: OpenRun,
         over hosts: HostDirectory,
+        _ cluster: ClusterLock?,
         _ observer: any RunObserver,
         _ signals: AsyncStream<RunEngine.Signal>
     ) async throws -> RunConclusion {
@@ -157,17 +190,23 @@ package struct RunController: Sendable {
         try await origin?.carry(to: open.plan)
         let openRuns = try await store.runs().filter { $0.isOpen && $0.id != open.id }.map(\.id)
         try await store.recordFact(Backup.openRuns, openRuns.joined(separator: " "), of: open.id)
+        var runner = StepRunner(run: open.id, play: open.play, hosts: hosts, facts: facts)
+        if let cluster { runner.guards = { _, host in [cluster.fence(on: host)] } }
         let engine = RunEngine(
             run: open.id,
             plan: open.plan,
-            runner: StepRunner(run: open.id, play: open.play, hosts: hosts, facts: facts),
-            quorum: QuorumObserver(play: open.play, hosts: hosts, members: open.plan.inputs.members),
+            runner: runner,
+            quorum: QuorumObserver(play: open.play, hosts: hosts, members: open.plan.inputs.members, lock: cluster),
             journal: RunJournal(store: store, run: open.id),
             observer: observer,
             facts: facts
         )
         await engine.tell(.runStarted(open.header))
+        for gone in cluster?.replaced ?? [] {
+            await engine.announce("took the lock over, its process is gone: \(gone)")
+        }
         let result = await engine.perform(history: open.history, signals: signals)
+        async let left = leave(cluster, after: result)
         let look = result.verdict == .done ? [:] : await ClusterLook.members(of: open.play, hosts)
         let conclusion = await RunConclusion.draw(
             from: .init(
@@ -184,7 +223,15 @@ package struct RunController: Sendable {
                 )
             )
         )
+        for warning in await left { await engine.tell(.notice(Notice(.warning, warning))) }
         await engine.tell(conclusion.kind)
+        if result.verdict == .done {
+            let sweep = NodeSweep(run: open.id, play: open.play, hosts: hosts)
+            for trouble in await sweep.sweep(open.plan) {
+                let text = "files of this run are left on the node: \(trouble.reason)"
+                await engine.tell(.notice(Notice(.warning, host: trouble.host, text)))
+            }
+        }
         // The verdict is on the screen already; a journal that cannot take it must not hide it.
         do {
             if result.verdict == .done { try await origin?.close(open.plan) }
@@ -194,6 +241,19 @@ package struct RunController: Sendable {
         }
         await hosts.closeAll()
         return conclusion
+    }
+
+    /// Gives the lock back at an orderly end; it stays while a step that nobody waited for may be at work.
+    private func leave(_ cluster: ClusterLock?, after result: RunEngine.Result) async -> [String] {
+        guard let cluster else { return [] }
+        if result.machine.isAnyStepInFlight {
+            return [
+                "a step was left at work, so the lock stays on the nodes; `pawl resume` on this machine takes it over"
+            ]
+        }
+        return await cluster.release().sorted { $0.key < $1.key }.map { host, why in
+            "\(host): the lock could not be given back: \(why)"
+        }
     }
 
     private func record(_ run: String, _ plan: Plan, _ request: RunRequest) throws -> RunRecord {

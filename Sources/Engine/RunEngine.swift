@@ -66,7 +66,14 @@ package struct RunEngine: Sendable {
     package func perform(history: [HistoryEntry], signals: AsyncStream<Signal>) async -> Result {
         let started = ContinuousClock.now
         let (mailbox, sender) = AsyncStream.makeStream(of: Event.self)
-        var loop = Loop(engine: self, machine: RolloutMachine(plan: plan, history: history), mailbox: sender)
+        var loop = Loop(
+            engine: self,
+            machine: RolloutMachine(plan: plan, history: history),
+            mailbox: sender,
+            undoAttempts: history.reduce(into: [:]) { count, entry in
+                if entry.kind == .undoIntent { count[entry.step, default: 0] += 1 }
+            }
+        )
         let verdict = await withTaskGroup(of: Void.self) { group in
             group.addTask {
                 for await signal in signals { sender.yield(signal == .interrupt ? .interrupted : .abandoned) }
@@ -95,6 +102,12 @@ package struct RunEngine: Sendable {
         try? await facts.record("proof:\(step.action)", evidence.summary)
     }
 
+    /// Something that is told and goes on record.
+    func announce(_ text: String) async {
+        await tell(.notice(Notice(.warning, text)))
+        try? await journal.note(text, host: nil)
+    }
+
     func tell(_ kind: RunEvent.Kind) async {
         await observer.receive(RunEvent(at: Date().timeIntervalSince1970, run: run, kind: kind))
     }
@@ -106,6 +119,8 @@ extension RunEngine {
         let engine: RunEngine
         var machine: RolloutMachine
         let mailbox: AsyncStream<Event>.Continuation
+        /// How often the undoing of a step was begun in this run; the attempts at it are told apart by that.
+        var undoAttempts: [StepID: Int]
         let endings = EndingBox()
 
         /// Hands one event to the machine and performs what it wants.
@@ -138,6 +153,7 @@ extension RunEngine {
                 if let step = machine.steps[id] { await engine.tell(.stepFinished(step, report)) }
             case .observe(let id): observe(id, in: &group)
             case .recordUndoIntent(let id):
+                undoAttempts[id, default: 0] += 1
                 await record(then: .undoIntentRecorded(id)) { try await $0.undoIntent(id) }
             case .undo(let id): await beginUndo(id, in: &group)
             case .recordUndoOutcome(let id, let outcome):
@@ -190,7 +206,7 @@ extension RunEngine {
         private func beginUndo(_ id: StepID, in group: inout TaskGroup<Void>) async {
             guard let step = machine.steps[id] else { return }
             await engine.tell(.undoStarted(step))
-            let call = call(step, attempt: 1)
+            let call = call(step, attempt: undoAttempts[id] ?? 1)
             group.addTask { [engine, mailbox, endings] in
                 let started = ContinuousClock.now
                 let ending = await engine.runner.undo(call)
@@ -201,9 +217,11 @@ extension RunEngine {
 
         private func observe(_ id: StepID, in group: inout TaskGroup<Void>) {
             guard let step = machine.steps[id] else { return }
-            let call = call(step, attempt: 1)
+            let past = machine.past(of: id)
+            let call = call(step, attempt: max(1, past.attempts))
+            let undos = undoAttempts[id] ?? 0
             group.addTask { [engine, mailbox] in
-                mailbox.yield(.observed(id, await engine.runner.observe(call)))
+                mailbox.yield(.observed(id, await engine.runner.observe(call, past, undoAttempts: undos)))
             }
         }
 

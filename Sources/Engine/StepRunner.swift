@@ -15,6 +15,8 @@ struct StepRunner: Sendable {
     var grace = Duration.seconds(60)
     /// What must hold on a node in front of each change of a step: the lock, the run's marker.
     var guards: @Sendable (Call, _ host: String) -> [any MutationGuard] = { _, _ in [] }
+    /// Jobs of steps that succeeded; each node's next change takes their files along.
+    let spentJobs = SpentJobs()
 
     /// How a step ended: what the machine must know, and what people are told.
     struct Ending: Sendable {
@@ -29,6 +31,8 @@ struct StepRunner: Sendable {
         var completedHosts: Set<String>
         var hasChangedAnything = true
         var progress: @Sendable (String) -> Void
+        /// Whether the step is being taken back.
+        var isUndo = false
     }
 
     func perform(_ call: Call) async -> Ending {
@@ -36,15 +40,20 @@ struct StepRunner: Sendable {
     }
 
     func undo(_ call: Call) async -> Ending {
-        await ending(of: call) { action, context throws(ActionFailure) in try await action.undo(context) }
+        var call = call
+        call.isUndo = true
+        return await ending(of: call) { action, context throws(ActionFailure) in try await action.undo(context) }
     }
 
-    /// Looks at what the node shows of a step.
+    /// Looks at what the node shows of a step, after the end of its job when that still runs.
     ///
     /// What cannot be looked at is in doubt.
-    func observe(_ call: Call) async -> Event.Finding {
+    func observe(_ call: Call, _ past: StepPast, undoAttempts: Int) async -> Event.Finding {
         do throws(ActionFailure) {
-            let (action, context) = try prepare(call)
+            var (action, context) = try prepare(call)
+            if call.step.isJob, !past.wasDone {
+                context.job = try await settleJobs(of: call, past, undoAttempts: undoAttempts, within: context.timeout)
+            }
             switch try await action.observe(context) {
             case .done: return .done
             case .notBegun(let why): return .notBegun(why)
@@ -63,13 +72,15 @@ struct StepRunner: Sendable {
             let evidence = try await withDeadline(context.timeout, of: call.step) { () throws(ActionFailure) in
                 try await work(action, context)
             }
+            if call.step.isJob, let host = call.step.host { spentJobs.add(job(of: call), on: host) }
             return Ending(outcome: .succeeded, evidence: evidence)
         } catch {
             let told = Failure(
                 step: call.step.id,
                 host: call.step.host,
                 error.message,
-                remedy: error.remedy
+                remedy: error.remedy,
+                isFenced: error.isFenced
             )
             return Ending(outcome: error.isInDoubt ? .inDoubt(told) : .failed(told), evidence: nil)
         }
@@ -90,7 +101,8 @@ struct StepRunner: Sendable {
             cluster: play.hosts.compactMap { target($0, become: become, call) },
             completedHosts: call.completedHosts,
             facts: facts,
-            progress: call.progress
+            progress: call.progress,
+            isJob: call.step.isJob
         )
         context.hasChangedAnything = call.hasChangedAnything
         return (action, context)
@@ -98,7 +110,9 @@ struct StepRunner: Sendable {
 
     private func target(_ name: String, become: Bool, _ call: Call) -> ActionTarget? {
         guard var target = hosts.target(name, become: become) else { return nil }
-        target.host = GuardedHost(target.host, guards: guards(call, name))
+        let state = NodeState(target.variables)
+        let clearing = SpentJobs.Clearing(jobs: spentJobs, host: name, state: state)
+        target.host = jobHost(GuardedHost(target.host, guards: guards(call, name) + [clearing]), call, state)
         return target
     }
 

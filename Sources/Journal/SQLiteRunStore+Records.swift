@@ -29,7 +29,7 @@ extension SQLiteRunStore {
         let record = record.normalized()
         try Self.check(record.problem)
         let values = try Self.json(record.values)
-        return try await write(durability) { database in
+        return try await write(durability, keeping: .record(record)) { database in
             try database.execute(
                 sql: """
                     INSERT INTO step (run, step, host, attempt, kind, status, message, remedy, "values", at)
@@ -63,7 +63,8 @@ extension SQLiteRunStore {
         exitCode: Int32?,
         at: Date
     ) async throws(JournalError) {
-        try await write { database in
+        let content = UnwrittenRecord.State(run: run, state: state, exitCode: exitCode)
+        try await write(keeping: .state(content)) { database in
             var record = try Self.find(run, database)
             record.state = state
             record.exitCode = exitCode
@@ -121,7 +122,7 @@ extension SQLiteRunStore {
     package func recordFact(_ fact: FactRecord, _ durability: Durability) async throws(JournalError) {
         let fact = fact.normalized()
         try Self.check(fact.problem)
-        try await write(durability) { database in
+        try await write(durability, keeping: .fact(fact)) { database in
             try database.execute(
                 sql: "INSERT INTO fact (run, name, value, at) VALUES (?, ?, ?, ?)",
                 arguments: [fact.run, fact.name, fact.value, JournalTime.milliseconds(fact.at)]

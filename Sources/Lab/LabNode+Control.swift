@@ -101,6 +101,22 @@ extension LabNode {
         try await check("ip link set host0 up")
     }
 
+    /// Stops everything on the node between two instructions, as a paused virtual machine is.
+    ///
+    /// Booted nodes only, in a hierarchy of control groups of version 2.
+    package func freeze() async throws { try setFrozen(true) }
+
+    package func thaw() async throws { try setFrozen(false) }
+
+    private func setFrozen(_ isFrozen: Bool) throws {
+        try requireBooted("frozen")
+        let files = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map { "\($0)/\(machine)/cgroup.freeze" }
+        guard let file = files.first(where: FileManager.default.fileExists) else {
+            throw LabError(.missing, "\(name) has no control group that can be frozen")
+        }
+        try (isFrozen ? "1" : "0").write(toFile: file, atomically: false, encoding: .utf8)
+    }
+
     /// Puts a script in the place of a program; the original stays beside it as `PATH.original` and is there for the
     /// script as `$ORIGINAL`.
     ///

@@ -38,7 +38,7 @@ struct RunCommand: AsyncParsableCommand {
                 throw ValidationError("Without a terminal nobody can be asked: add --yes to change the cluster.")
             }
             let hosts = HostDirectory(play, connector: session.connector)
-            let survey = try await Surveyor.survey(play, hosts.readOnly())
+            let survey = try await Surveyor.survey(play, hosts.readOnly(), lockedNextFor: request)
             let made = Planner.plan(play, survey)
             if let plan { try PlanFile.demand(made, matches: plan) }
             if !yes {
@@ -57,6 +57,7 @@ struct RunCommand: AsyncParsableCommand {
                     of: play,
                     request: request,
                     over: hosts,
+                    locks: survey.locks,
                     observer: view,
                     signals: signals.signals
                 )

@@ -2,7 +2,7 @@
 
 /// The parts of a playbook, in the order in which a run goes through them.
 package enum Phase: String, Sendable, Codable, CaseIterable {
-    case preflight, freeze, steps, gate, thaw, postflight
+    case preflight, freeze, prepare, steps, gate, thaw, postflight
 }
 
 /// What doing a step a second time would mean.
@@ -45,6 +45,10 @@ package struct PlannedStep: Hashable, Sendable, Codable {
     package var hasUndo: Bool
     /// Whether a resumed run may undo the step when it is in doubt, and do it again.
     package var mayRedoAfterUndo: Bool
+    /// Whether its work runs on the node as a job.
+    ///
+    /// It is part of the plan, so that a resumed run knows whether there is a job to be looked for.
+    package var isJob: Bool
     /// SHA-256 over the action's word and its parameters after templating.
     package var digest: String
 
@@ -59,6 +63,7 @@ package struct PlannedStep: Hashable, Sendable, Codable {
         resource: String? = nil,
         hasUndo: Bool = false,
         mayRedoAfterUndo: Bool = true,
+        isJob: Bool = false,
         digest: String
     ) {
         self.id = id
@@ -71,12 +76,13 @@ package struct PlannedStep: Hashable, Sendable, Codable {
         self.resource = resource
         self.hasUndo = hasUndo
         self.mayRedoAfterUndo = mayRedoAfterUndo
+        self.isJob = isJob
         self.digest = digest
     }
 }
 
 extension PlannedStep {
-    /// Reads a step; one that was written without `mayRedoAfterUndo` may be redone.
+    /// Reads a step; one that was written without `mayRedoAfterUndo` may be redone, and one without `isJob` was none.
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         self.init(
@@ -90,6 +96,7 @@ extension PlannedStep {
             resource: try container.decodeIfPresent(String.self, forKey: .resource),
             hasUndo: try container.decode(Bool.self, forKey: .hasUndo),
             mayRedoAfterUndo: try container.decodeIfPresent(Bool.self, forKey: .mayRedoAfterUndo) ?? true,
+            isJob: try container.decodeIfPresent(Bool.self, forKey: .isJob) ?? false,
             digest: try container.decode(String.self, forKey: .digest)
         )
     }

@@ -13,6 +13,7 @@ extension RolloutMachine {
     mutating func settle() -> [Directive] {
         guard mode == .draining, !isAnyStepInFlight else { return [] }
         let failure = failure ?? Failure("halted")
+        if failure.isFenced { return finish(isAnythingChanged ? .halted(failure) : .refused(failure)) }
         guard isAnyMemberChanged else { return undoFreezeIfUnchanged(then: .refused(failure)) }
         let failedPhase = failure.step.flatMap { steps[$0]?.phase }
         guard plan.onFailure == .restore, failedPhase == .steps, !touchedHosts.isEmpty else {
@@ -32,9 +33,10 @@ extension RolloutMachine {
 
     // MARK: - Undo
 
-    /// Writers are let go again when no member was changed; once one was, they stay frozen.
+    /// Writers are let go again, and what was prepared is thrown away, when no member was changed; once one was, both
+    /// stay.
     mutating func undoFreezeIfUnchanged(then verdict: Verdict) -> [Directive] {
-        let begun = plan.stages.filter { $0.phase == .freeze }.flatMap(\.lanes).flatMap(\.steps)
+        let begun = plan.stages.filter { [.freeze, .prepare].contains($0.phase) }.flatMap(\.lanes).flatMap(\.steps)
             .filter(isAttemptedChange)
         guard !isAnyMemberChanged, !begun.isEmpty else { return finish(verdict) }
         let frozen = begun.filter { steps[$0]?.hasUndo == true }
@@ -85,6 +87,25 @@ extension RolloutMachine {
         }
         undoQueues[host] = attempted.filter { steps[$0]?.hasUndo == true }.reversed()
         return []
+    }
+
+    /// A step of `redo: never` that was done and taken back is not done again, not even in a resumed run.
+    mutating func markSpent(_ id: StepID) {
+        if let step = steps[id], isSingle(step) { spent.insert(id) }
+    }
+
+    /// Why a step may not be begun that leads to one that is spent: its host's unit would come to it.
+    func refusalOfSpent(before id: StepID) -> Failure? {
+        let unit = steps[id].flatMap { step in step.phase == .steps ? step.host.flatMap { units[$0] } : nil } ?? [id]
+        guard isChange(id),
+            let step = unit.first(where: { spent.contains($0) && state($0) != .done }).flatMap({ steps[$0] })
+        else { return nil }
+        return Failure(
+            step: step.id,
+            host: step.host,
+            "\(step.name) was done and taken back in this run, and must not be done again",
+            remedy: "when it may be done again after all, start a new run"
+        )
     }
 
     private func isSingle(_ step: PlannedStep) -> Bool { step.effect == .once && !step.mayRedoAfterUndo }
@@ -157,6 +178,7 @@ extension RolloutMachine {
         guard case .recordingUndoOutcome(let outcome) = state(id) else { return [] }
         if let failure = outcome.failure { return stopUndoing(id, failure) }
         markUndone(id)
+        markSpent(id)
         if let owner = undoOwner(of: id) { undoQueues[owner]?.removeFirst() }
         return continueUndo()
     }

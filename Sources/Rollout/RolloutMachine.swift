@@ -51,6 +51,8 @@ package struct RolloutMachine: Sendable {
     var driftedHosts: Set<String> = []
     /// Steps whose undo was begun and did not end well, as a journal shows.
     var halfUndone: Set<StepID> = []
+    /// Steps that were taken back in this run and must not be done a second time all the same.
+    var spent: Set<StepID> = []
     /// A resumed run has not yet decided what to go on with.
     var isSettling = false
     /// A signal came while the run could not stop at once.
@@ -128,6 +130,15 @@ package struct RolloutMachine: Sendable {
 
     package func isDone(_ step: StepID) -> Bool { state(step) == .done }
 
+    /// What the journal shows of a step that is looked at.
+    package func past(of step: StepID) -> StepPast {
+        StepPast(
+            attempts: attempts[step] ?? 0,
+            wasDone: observedBefore[step] == .done,
+            isHalfUndone: halfUndone.contains(step)
+        )
+    }
+
     // MARK: - Shared questions
 
     func state(_ id: StepID) -> StepState { states[id] ?? .pending }
@@ -163,7 +174,8 @@ package struct RolloutMachine: Sendable {
 
     var touchedHosts: [String] { plan.hosts.filter(isTouched) }
 
-    var isAnyStepInFlight: Bool { states.values.contains(where: \.isInFlight) }
+    /// Whether a step was left at work: by a second signal, or when the journal could not be written.
+    package var isAnyStepInFlight: Bool { states.values.contains(where: \.isInFlight) }
 
     /// Hosts that this run has stopped, or has decided to stop, and not brought back.
     func hostsOut(except host: String) -> Set<String> {
@@ -208,6 +220,21 @@ package struct RolloutMachine: Sendable {
                 + touchedHosts.joined(separator: ", "),
             remedy: "look at each of them with `pawl status`, and roll back those that are changed"
         )
+    }
+}
+
+/// What a journal holds of one step, for whoever looks at it on its node.
+package struct StepPast: Hashable, Sendable {
+    package var attempts: Int
+    /// Its end was seen, and it was a success.
+    package var wasDone: Bool
+    /// Taking it back was begun and did not end well.
+    package var isHalfUndone: Bool
+
+    package init(attempts: Int, wasDone: Bool = false, isHalfUndone: Bool = false) {
+        self.attempts = attempts
+        self.wasDone = wasDone
+        self.isHalfUndone = isHalfUndone
     }
 }
 

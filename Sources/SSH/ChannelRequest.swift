@@ -24,6 +24,8 @@ struct ChannelRequest: Sendable {
     var timeout: Duration
     /// Whom it runs as; nil for the login user.
     var user: String?
+    /// Gets standard output as it comes in.
+    var onOutput: (@Sendable ([UInt8]) -> Void)?
 }
 
 /// What came out of a command whose end was seen.

@@ -21,6 +21,7 @@ final class ChannelTransfer {
     private let request: ContiguousArray<CChar>
     private let input: InputReader
     private let outputLimit: Int
+    private let onOutput: (@Sendable ([UInt8]) -> Void)?
     /// Whether the request is sent as a whole, so that other packets may follow.
     private var isRequestSent = false
     private var isRequestAnswered = false
@@ -29,7 +30,13 @@ final class ChannelTransfer {
     private var isOutputAtEnd = false
     private var isErrorAtEnd = false
 
-    init(frame: CommandFrame, input: InputReader, output: OutputWriter, outputLimit: Int) {
+    init(
+        frame: CommandFrame,
+        input: InputReader,
+        output: OutputWriter,
+        outputLimit: Int,
+        onOutput: (@Sendable ([UInt8]) -> Void)? = nil
+    ) {
         request = ContiguousArray(frame.request.utf8.map { CChar(bitPattern: $0) })
         standardOutput = MarkParser(mark: frame.mark)
         standardError = MarkParser(mark: frame.mark)
@@ -37,6 +44,7 @@ final class ChannelTransfer {
         self.input = input
         self.output = output
         self.outputLimit = outputLimit
+        self.onOutput = onOutput
     }
 
     /// Whether the command's end was seen on both streams, or nothing more can come.
@@ -141,7 +149,10 @@ final class ChannelTransfer {
             if case .done(let count) = attempt, count > 0 {
                 let bytes = UnsafeRawBufferPointer(rebasing: scratch[..<count])
                 if isStandardOutput {
-                    standardOutput.feed(bytes) { output.take($0) }
+                    standardOutput.feed(bytes) {
+                        output.take($0)
+                        onOutput?(Array($0))
+                    }
                 } else {
                     standardError.feed(bytes) { errorBytes += $0 }
                 }

@@ -20,7 +20,8 @@ extension SSHConnection {
                 frame: frame,
                 input: try InputReader(prefix: frame.inputPrefix, request.input),
                 output: try OutputWriter(request.output),
-                outputLimit: limits.outputBytes
+                outputLimit: limits.outputBytes,
+                onOutput: request.onOutput
             )
         } catch {
             throw self.error(.transfer, "\(request.label): \(error)")

@@ -48,7 +48,8 @@ package struct SSHHost: RemoteHost {
                 input: .bytes(command.standardInput),
                 output: .memory,
                 timeout: command.timeout,
-                user: user
+                user: user,
+                onOutput: command.onOutput
             )
         )
         return CommandResult(

@@ -4,6 +4,7 @@ import Actions
 import Fleet
 import Foundation
 import Playbooks
+import Remote
 import Rollout
 import Testing
 
@@ -148,6 +149,73 @@ struct CommandTests {
             #expect(failure?.message == "`exit 124`: exit code 124, where success is 0")
             #expect(failure?.isInDoubt == false)
         }
+    }
+
+    // MARK: - Jobs
+
+    @Test(arguments: ["safe", "never"])
+    func `a job that has ended is judged by its end, and not run again`(redo: String) async throws {
+        try await GenericActionBench.with { bench in
+            let line = "echo x >'\(bench.path("log"))'"
+            let action = try command(
+                line,
+                ["redo": .string(redo), "success": .map(["exit": .int(3), "stdout": .string("finished")])]
+            )
+            var context = bench.context()
+            func observed(_ code: Int, _ output: String) async throws -> Observation {
+                context.job = .ended(
+                    CommandResult(
+                        exitCode: code,
+                        standardOutput: Array(output.utf8),
+                        standardError: [],
+                        duration: .seconds(2)
+                    )
+                )
+                return try await action.observe(context)
+            }
+            guard case .done(let evidence) = try await observed(3, "finished") else {
+                Issue.record("not done")
+                return
+            }
+            #expect(evidence.summary == "exit code 3, stdout holds \"finished\"")
+            for (code, output, why) in [
+                (0, "finished", "exit code 0"), (3, "", "does not hold"), (137, "", "signal 9"),
+            ] {
+                guard case .inDoubt(let text) = try await observed(code, output) else {
+                    Issue.record("\(code) is taken for done")
+                    continue
+                }
+                #expect(text.contains(why))
+            }
+            context.job = .notBegun("it was called off before it began")
+            #expect(try await action.observe(context) == .notBegun("it was called off before it began"))
+            #expect(!bench.exists("log"))
+        }
+    }
+
+    @Test func `a job in doubt is as doubtful as the line itself, unless what it creates is there`() async throws {
+        try await GenericActionBench.with { bench in
+            let action = try command("true", ["creates": .string(bench.path("made"))])
+            var context = bench.context()
+            context.job = .inDoubt("the node went down before the job had ended")
+            guard case .inDoubt(let why) = try await action.observe(context) else {
+                Issue.record("not in doubt")
+                return
+            }
+            #expect(why.hasPrefix("the node went down before the job had ended; "))
+            try bench.write("", to: "made")
+            guard case .done = try await action.observe(context) else {
+                Issue.record("what it creates is not taken for evidence")
+                return
+            }
+        }
+    }
+
+    @Test func `a line of over a minute is a job, a shorter one is none`() throws {
+        let rule = try command("true").traits.job
+        #expect(!rule.holds(for: .seconds(60)))
+        #expect(rule.holds(for: .seconds(61)))
+        #expect(try Backup(Parameters(["source": .string("/a"), "to": .string("/b")])).traits.job == .always)
     }
 
     // MARK: - Users

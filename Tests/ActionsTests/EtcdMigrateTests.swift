@@ -116,6 +116,41 @@ struct EtcdMigrateTests {
         }
     }
 
+    /// As if the controller had died before it could record what was proven.
+    private func forgetEnd(_ member: LiveMember) async {
+        for fact in ["migrated_revision", "migrated_keys"] { await member.ledger.record("n1:\(fact)", "") }
+    }
+
+    private func startAndStopByHand(_ member: LiveMember) async throws {
+        try await member.control("start")
+        try await member.control("stop")
+    }
+
+    @Test func `a start and a stop by hand between a crash and the resume leave a migration in doubt`() async throws {
+        try await LiveMember.with { member in
+            try await member.prepare()
+            let migrate = try member.migrate()
+            _ = try await migrate.perform(member.context("steps.3/n1"))
+            await forgetEnd(member)
+            guard case .done = try await migrate.observe(member.context("steps.3/n1")) else {
+                Issue.record("not found done, though nothing happened since")
+                return
+            }
+            await forgetEnd(member)
+            try await startAndStopByHand(member)
+            let found = try await migrate.observe(member.context("steps.3/n1"))
+            #expect(found == .inDoubt("etcd was started since the backup, and no proven migration was recorded"))
+            let refused = try await failure { try await migrate.perform(member.context("steps.3/n1", attempt: 2)) }
+            #expect(refused.message.contains("etcd was started after it"))
+            let restored = try await migrate.undo(member.context("steps.3/n1"))
+            #expect(restored.values["restore"] == "db-only")
+            #expect(try await member.sum(member.database) == restored.values["sha256"])
+            _ = try await member.backup().perform(member.context("steps.2/n1", attempt: 2))
+            let again = try await migrate.perform(member.context("steps.3/n1", attempt: 3))
+            #expect(again.values["keys"] == "40")
+        }
+    }
+
     @Test func `a second attempt begins with the db of the backup`() async throws {
         try await LiveMember.with { other in
             try await other.control("start")

@@ -61,7 +61,9 @@ struct Bench: Sendable {
 
     var log: [String] { desk.lines(of: "log") }
 
-    var request: RunRequest { desk.request(extra: ["dir=\(desk.path)"]) }
+    var request: RunRequest {
+        desk.request(extra: ["dir=\(desk.path)", "pawl_state_dir=\(desk.path)/{{ inventory_hostname }}"])
+    }
 
     var controller: RunController {
         RunController(store: store, connector: connector, stateArguments: "--state /s", version: "test")

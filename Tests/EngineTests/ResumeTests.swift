@@ -31,8 +31,12 @@ import Testing
         #expect(bench.log == ["freeze", "thaw"])
     }
 
-    @Test func `after the second signal the step is in doubt, and resume takes it back first`() async throws {
-        let bench = try Bench(["one-b": "sleep 60"])
+    /// A run that is given up in the middle of `steps.1/b`, whose line then waits for the file `go` and does what
+    /// that says.
+    private func abandoned(_ playbook: String = Bench.playbook) async throws -> Bench {
+        let bench = try Bench(["play.yaml": playbook])
+        let go = bench.desk.file("go")
+        try bench.desk.write("one-b", "until grep -q end \(go); do sleep 0.05; done; . \(go)")
         let (signals, sender) = AsyncStream.makeStream(of: RunEngine.Signal.self)
         let log = bench.desk.file("log")
         await bench.events.onStart(of: "steps.1/b") {
@@ -50,29 +54,55 @@ import Testing
         #expect(stopped.states["b"] == "in doubt")
         let id = try await bench.record().id
         #expect(try await bench.store.records(of: id).last { $0.step == "steps.1/b" }?.kind == .intent)
-
         await bench.events.onEvent { _ in }
-        try bench.desk.write("one-b", "")
-        #expect(try await bench.resume().exitCode == 0)
-        let mine = bench.log.filter { $0.hasSuffix(" b") }
-        #expect(mine == ["one b", "undo-one b", "one b", "two b", "look b"])
+        return bench
     }
 
-    @Test func `a line that is not to be run again halts the resumed run where its end was not seen`() async throws {
-        let playbook = Bench.playbook.replacing("redo: after-undo", with: "redo: never")
-        let bench = try Bench(["play.yaml": playbook, "one-b": "sleep 60"])
-        let (signals, sender) = AsyncStream.makeStream(of: RunEngine.Signal.self)
-        await bench.events.onStart(of: "steps.1/b") {
-            sender.yield(.interrupt)
-            sender.yield(.abandon)
+    private func log(of host: String, _ bench: Bench) -> [String] { bench.log.filter { $0.hasSuffix(" \(host)") } }
+
+    @Test(arguments: ["after-undo", "never"])
+    func `after the second signal the step goes on, and resume waits for its end`(redo: String) async throws {
+        let bench = try await abandoned(Bench.playbook.replacing("redo: after-undo", with: "redo: \(redo)"))
+        async let resumed = bench.resume()
+        try await Task.sleep(for: .milliseconds(300))
+        #expect(log(of: "b", bench) == ["one b"])
+        try bench.desk.write("go", ": # end")
+        #expect(try await resumed.exitCode == 0)
+        #expect(bench.log == Bench.fullLog)
+        let left = (try? FileManager.default.contentsOfDirectory(atPath: bench.desk.file("node"))) ?? []
+        #expect(!left.contains("jobs"))
+    }
+
+    @Test func `a step that was killed meanwhile is in doubt, and resume takes it back first`() async throws {
+        let bench = try await abandoned()
+        try bench.desk.write("go", "rm \(bench.desk.file("one-b")); : >\(bench.desk.file("one-b")); kill -9 $$ # end")
+        #expect(try await bench.resume().exitCode == 0)
+        #expect(log(of: "b", bench) == ["one b", "undo-one b", "one b", "two b", "look b"])
+    }
+
+    @Test func `a line that is not to be run again halts the resumed run where it did not end well`() async throws {
+        for (end, reason) in [("kill -9 $$", "ended by signal 9"), ("exit 7", "exit code 7")] {
+            let bench = try await abandoned(Bench.playbook.replacing("redo: after-undo", with: "redo: never"))
+            try bench.desk.write("go", end + " # end")
+            let before = bench.log
+            let halted = try await bench.resume()
+            #expect(halted.exitCode == 3)
+            #expect(halted.report?.reason.contains("must not be done twice") == true)
+            #expect(halted.report?.reason.contains(reason) == true, "\(halted.report?.reason ?? "")")
+            #expect(bench.log == before)
         }
-        #expect(try await bench.run(signals).exitCode == 130)
-        await bench.events.onEvent { _ in }
-        let before = bench.log
-        let halted = try await bench.resume()
-        #expect(halted.exitCode == 3)
-        #expect(halted.report?.reason.contains("must not be done twice") == true)
-        #expect(bench.log == before)
+    }
+
+    @Test func `a step that was never begun is begun, also one that must not be done twice`() async throws {
+        let bench = try await abandoned(Bench.playbook.replacing("redo: after-undo", with: "redo: never"))
+        let id = try await bench.record().id
+        // As if the controller had died between the intent and the command.
+        let job = bench.desk.file("node/jobs/\(id).steps.1%2Fb.1")
+        try bench.desk.write("go", ": # end")
+        while !FileManager.default.fileExists(atPath: job + "/flushed") { try await Task.sleep(for: .milliseconds(20)) }
+        try FileManager.default.removeItem(atPath: job)
+        #expect(try await bench.resume().exitCode == 0)
+        #expect(log(of: "b", bench) == ["one b", "one b", "two b", "look b"])
     }
 
     @Test func `a changed step is drift`() async throws {

@@ -112,6 +112,8 @@ import Testing
             (BackupsCommand.self, ["Changes nothing", "--verify", "--dir", "backup_dir"]),
             (StatusCommand.self, ["what to do next", "Reads the journal only"]),
             (RunsCommand.self, ["newest first", "--state"]),
+            (JournalCommand.self, ["export"]),
+            (UnlockCommand.self, ["gone for good", "--reason", "--limit", "--yes", "--no-become"]),
             (VerifyCommand.self, ["Changes nothing", "hashkv"]),
             (InventoryCommand.self, ["--list", "--graph", "--host", "ansible-inventory"]),
             (ActionsCommand.self, ["Markdown"]),

@@ -100,6 +100,34 @@ struct ResumeTests {
         #expect(world.acts.contains("undo steps.3/n1"))
     }
 
+    @Test(arguments: ["steps.4/n1", "steps.3/n1"])
+    func `a step that was taken back and is not to be done again keeps its host from being begun anew`(
+        failing: StepID
+    ) {
+        var world = World.orderly(SamplePlan(mayRedoMigrate: false))
+        world.faults[failing] = [.fails(.none)]
+        #expect(world.run()?.word == "halted")
+        #expect(world.acts.contains("undo steps.3/n1"))
+        for _ in 1...2 {
+            let verdict = world.run()
+            #expect(verdict?.word == "halted")
+            #expect(verdict?.failure?.message.contains("must not be done again") == true)
+            #expect(world.changes == [])
+            #expect(world.violations == [])
+        }
+    }
+
+    @Test func `its taking back is brought to an end before that`() {
+        var world = World.orderly(SamplePlan(mayRedoMigrate: false))
+        world.faults["steps.4/n1"] = [.fails(.none)]
+        world.incidents["undo-intent steps.1/n1"] = .crash(.none, isRecorded: true)
+        #expect(world.run() == nil)
+        let verdict = world.run()
+        #expect(verdict?.failure?.message.contains("must not be done again") == true)
+        #expect(world.changes == ["undo steps.1/n1"])
+        #expect(world.violations == [])
+    }
+
     @Test func `a step of an older journal may be redone`() throws {
         let plan = SamplePlan().make()
         let step = try #require(plan.steps.first)

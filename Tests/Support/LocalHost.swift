@@ -45,15 +45,23 @@ package struct LocalHost: RemoteHost {
             .path("/bin/sh"),
             arguments: ["-c", prelude + command.script],
             input: .fileDescriptor(try Self.file(of: command.standardInput), closeAfterSpawningProcess: true),
-            output: .bytes(limit: 1 << 28),
+            output: .sequence,
             error: .bytes(limit: 1 << 28)
-        )
+        ) { execution in
+            var output: [UInt8] = []
+            for try await buffer in execution.standardOutput {
+                let piece = buffer.withUnsafeBytes { Array($0) }
+                output += piece
+                command.onOutput?(piece)
+            }
+            return output
+        }
         guard case .exited(let code) = result.terminationStatus else {
             throw RemoteError(.inDoubt, host: name, "\(command.label): the shell was killed")
         }
         return CommandResult(
             exitCode: Int(code),
-            standardOutput: Array(result.standardOutput),
+            standardOutput: result.closureResult,
             standardError: Array(result.standardError),
             duration: ContinuousClock.now - started
         )

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Actions
+import Playbooks
+import Remote
+import Rollout
+
+/// Leaves no files of a run that ended well on its nodes, but its backups and its marker.
+///
+/// It also removes jobs that other runs have left behind, a week after their last change and never one that is running.
+/// A run whose jobs were removed by age is noted in `jobs/swept`: that none is found then proves nothing.
+struct NodeSweep: Sendable {
+    static let daysKept = 7
+
+    let run: String
+    let play: Play
+    let hosts: HostDirectory
+
+    /// Sweeps the hosts that the plan changes, side by side.
+    ///
+    /// - Returns: what could not be swept, and why.
+    func sweep(_ plan: Plan) async -> [(host: String, reason: String)] {
+        let places = Set(plan.steps.filter { $0.effect != .readOnly }.compactMap(place))
+        return await withTaskGroup(of: (host: String, reason: String)?.self) { group in
+            for place in places { group.addTask { await sweep(place) } }
+            return await group.reduce(into: []) { if let trouble = $1 { $0.append(trouble) } }
+        }
+    }
+
+    /// A host, and whether the step was elevated there, on which its state directory depends.
+    private struct Place: Hashable {
+        var host: String
+        var become: Bool
+    }
+
+    private func place(of step: PlannedStep) -> Place? {
+        step.host.map { Place(host: $0, become: play.step(step)?.become ?? play.playbook.become.value) }
+    }
+
+    private func sweep(_ place: Place) async -> (host: String, reason: String)? {
+        guard let target = hosts.target(place.host, become: place.become) else { return nil }
+        do {
+            let result = try await target.host.run(
+                RemoteCommand(
+                    "remove the files of run \(run)",
+                    script: script(NodeState(target.variables)),
+                    effect: .mutating
+                )
+            )
+            guard result.exitCode != 0 else { return nil }
+            return (place.host, result.errorOutput.split(whereSeparator: \.isNewline).first.map(String.init) ?? "")
+        } catch {
+            return (place.host, error.message)
+        }
+    }
+
+    /// The notes below /run are those of `ServiceScript`, each beginning with its run.
+    func script(_ state: NodeState) -> String {
+        let prefix = ShellQuoting.quote(JobID.prefix(ofRun: run))
+        return state.shell + """
+            sweep_prefix=\(prefix)
+            sweep_run=\(ShellQuoting.quote(run))
+            notes=/run/pawl
+            if [ "$(id -u)" != 0 ]; then notes=${XDG_RUNTIME_DIR:-/tmp}/pawl-$(id -u); fi
+            for file in "$notes"/*.found "$notes"/*.restart "$notes"/*.instance; do
+              [ -f "$file" ] && read -r word rest <"$file" && [ "$word" = "$sweep_run" ] && rm -f -- "$file"
+            done
+            cd -- "$state/jobs" 2>/dev/null || exit 0
+            # A job may be about to say that its end is on the disk.
+            rm -rf -- "$sweep_prefix"* 2>/dev/null || { sleep 1; rm -rf -- "$sweep_prefix"*; } || exit 1
+            umask 077
+            find . -mindepth 1 -maxdepth 1 -type d -mtime +\(Self.daysKept) | while IFS= read -r old; do
+              old=${old#./}
+              if [ -f "$old/alive" ] && ! flock -s -n "$old/alive" true; then continue; fi
+              echo "${old%%.*}." >>swept && rm -rf -- "$old"
+            done
+            cd .. && rmdir -- jobs 2>/dev/null
+            exit 0
+
+            """
+    }
+}
