@@ -17,6 +17,9 @@ package enum ActionRegistry {
         EtcdHealthy.self,
         EtcdConsistent.self,
         EtcdVerified.self,
+        EtcdRollbackReady.self,
+        EtcdRollback.self,
+        EtcdRolledBack.self,
     ]
 
     /// What a playbook may write.

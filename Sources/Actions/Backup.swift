@@ -21,6 +21,14 @@ package struct Backup: Action {
                 required: true,
                 "Where backups go, outside the source. The copy is TO/HOST-RUN; an older one is never overwritten."
             ),
+            .init(
+                "retain",
+                .integer(0...1000),
+                """
+                How many complete backups of this host are kept in TO, the new one included; 0 keeps all. Older ones are \
+                removed when the new one is verified, but none that an open run may need.
+                """
+            ),
             .init("keep", .boolean, default: .bool(true), "Noted in backup.json: whether to keep it after the run."),
         ],
         example: """
@@ -33,26 +41,33 @@ package struct Backup: Action {
     private let walDir: String?
     private let destination: String
     private let keep: Bool
+    private let retain: Int?
 
     package init(_ parameters: Parameters) throws(ActionFailure) {
         source = try requirePath(parameters.string("source"), "source")
         walDir = try parameters.string("wal_dir").map { path throws(ActionFailure) in try requirePath(path, "wal_dir") }
         destination = try requirePath(parameters.string("to"), "to")
         keep = parameters.boolean("keep") ?? true
+        retain = parameters.integer("retain").flatMap { $0 == 0 ? nil : $0 }
     }
 
     package var traits: ActionTraits {
         ActionTraits(effect: .repeatable, resource: "backup of \(source)", defaultTimeout: .seconds(1800), job: .always)
     }
 
-    private func request(_ context: ActionContext) throws(ActionFailure) -> ColdBackup.Request {
+    private func request(
+        _ context: ActionContext,
+        openRuns: [String] = []
+    ) throws(ActionFailure) -> ColdBackup.Request {
         ColdBackup.Request(
             source: source,
             walDir: walDir,
             destination: destination,
             host: try context.requiredTarget().host.name,
             run: context.run,
-            keep: keep
+            keep: keep,
+            retain: retain,
+            openRuns: openRuns
         )
     }
 
@@ -70,7 +85,8 @@ package struct Backup: Action {
     }
 
     package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
-        var command = ColdBackup.takeCommand(try request(context), timeout: context.timeout)
+        let open = try await context.fact(Self.openRuns)?.split(separator: " ").map(String.init) ?? []
+        var command = ColdBackup.takeCommand(try request(context, openRuns: open), timeout: context.timeout)
         command.isDetached = context.isJob
         let report = try await context.requiredTarget().report(command)
         guard let path = report["path"] else {
@@ -78,8 +94,13 @@ package struct Backup: Action {
         }
         try await context.record("backup_path", path)
         let verb = report["reused"] == "yes" ? "found and verified" : "taken and verified"
+        for path in report.all("removed") { context.progress("removed the older backup \(path)") }
+        for path in report.all("unremoved") { context.progress("warning: \(path) could not be removed") }
         return evidence(report, "\(verb): \(path), \(report["files"] ?? "?") files, \(report["bytes"] ?? "?") bytes")
     }
+
+    /// Fact: the other runs that were open when this one was begun or taken up, by their ids.
+    package static let openRuns = "open_runs"
 
     /// A backup is never thrown away by a failure, so there is nothing to take back.
     package func undo(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
@@ -89,6 +110,8 @@ package struct Backup: Action {
     private func evidence(_ report: NodeReport, _ summary: String) -> Evidence {
         var values: [String: String] = [:]
         for name in ["path", "bytes", "files", "manifest", "reused"] { values[name] = report[name] }
+        let removed = report.all("removed")
+        if !removed.isEmpty { values["removed"] = removed.joined(separator: " ") }
         return Evidence(summary, values)
     }
 }

@@ -72,10 +72,12 @@ package struct EtcdConsistent: Action {
     }
 }
 
-/// Refuses members that do not answer, are sick, or are not the cluster of the inventory.
+/// Refuses members that do not answer, are sick, or are not the cluster of the inventory; `absent` are hosts that were not
+/// asked because their members are known to be down.
 func refuseSick(
     _ states: [String: Result<MemberState, EtcdProbeError>],
-    _ context: ActionContext
+    _ context: ActionContext,
+    absent: Set<String> = []
 ) async throws(ActionFailure) {
     var problems: [String] = []
     var healths: [String: MemberHealth] = [:]
@@ -94,7 +96,7 @@ func refuseSick(
     }
     problems += ClusterFacts.membershipProblems(
         healths,
-        hosts: Set(states.keys),
+        hosts: Set(states.keys).union(absent),
         clusterID: try await context.fact("cluster_id").flatMap { EtcdID(hexadecimal: $0) }
     )
     if !problems.isEmpty { throw ActionFailure("the cluster is not in order", problems: problems) }

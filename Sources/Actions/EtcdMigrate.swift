@@ -180,7 +180,7 @@ package struct EtcdMigrate: Action {
         let reason: String
         switch choice {
         case .refused(let message, let remedy): throw ActionFailure(message, remedy: remedy)
-        case .nothing(let text), .full(let text), .databaseOnly(let text): reason = text
+        case .nothing(let text), .full(let text), .databaseOnly(let text), .indexed(let text): reason = text
         }
         var command = migration.restoreCommand(choice, timeout: context.timeout)
         command.isDetached = context.isJob

@@ -31,6 +31,12 @@ package struct Service: Action {
             .init("start", .string, "A shell command in place of `systemctl start`; needs `stop` and `status` too."),
             .init("stop", .string, "A shell command in place of `systemctl stop`."),
             .init("status", .string, "A shell command that exits with 0 when it runs and with 3 when it is stopped."),
+            .init(
+                "must_be_clean",
+                .boolean,
+                default: .bool(true),
+                "Whether a stop that was not clean fails. For what is to be put back from a backup it does not matter."
+            ),
             .init("within", .duration, default: .int(120), "How long the service may take to stop or to start."),
         ],
         example: """
@@ -43,6 +49,7 @@ package struct Service: Action {
     private let state: State
     private let commands: Commands?
     private let within: Duration
+    private let mustBeClean: Bool
 
     package init(_ parameters: Parameters) throws(ActionFailure) {
         guard let name = parameters.string("name"), let state = parameters.string("state").flatMap(State.init) else {
@@ -54,6 +61,7 @@ package struct Service: Action {
         self.name = name
         self.state = state
         within = parameters.duration("within") ?? .seconds(120)
+        mustBeClean = parameters.boolean("must_be_clean") ?? true
         switch (parameters.string("start"), parameters.string("stop"), parameters.string("status")) {
         case (nil, nil, nil): commands = nil
         case (let start?, let stop?, let status?): commands = Commands(start: start, stop: stop, status: status)
@@ -104,7 +112,9 @@ package struct Service: Action {
             if isDown, isHeld, report["clean"] == "yes" {
                 return done("was stopped cleanly by this run, and is held down")
             }
+            if isDown, isHeld, !mustBeClean { return done("is stopped, and is held down by this run") }
             if isUp, !isHeld { return .notBegun("\(name) runs") }
+            if isDown, !isHeld, !mustBeClean { return .notBegun("\(name) is not held down by this run") }
         case .started:
             // Whoever started it died before its last line; the start puts away what is left, and starts nothing.
             if isUp, !isHeld, report["left_behind"] == "yes" {
@@ -124,7 +134,7 @@ package struct Service: Action {
 
     package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
         switch state {
-        case .stopped: return try await stop(context, mustBeClean: true)
+        case .stopped: return try await stop(context, mustBeClean: mustBeClean)
         case .started: return try await start(context)
         case .restarted: return try await restart(context)
         }
@@ -144,12 +154,12 @@ package struct Service: Action {
     /// The moment of the order is recorded before it is sent, so that it is known whatever comes; the answer makes it
     /// exact, because preparing the stop takes some time in which the service still serves.
     private func stop(_ context: ActionContext, mustBeClean: Bool) async throws(ActionFailure) -> Evidence {
-        if mustBeClean, try await context.hostFact("stopped_at") == nil {
+        if state == .stopped, try await context.hostFact("stopped_at") == nil {
             try await context.record("stopped_at", Self.epoch(Date.now))
         }
         let command = try script(context).stop(mustBeClean: mustBeClean, timeout: context.timeout)
         let report = try await context.requiredTarget().report(command)
-        if let since = report["since_order"].flatMap(Double.init), mustBeClean {
+        if let since = report["since_order"].flatMap(Double.init), state == .stopped {
             try await context.record("stopped_at", Self.epoch(Date.now.addingTimeInterval(-since / 1000)))
         }
         return Self.evidence(report, "\(name) is stopped and held down: \(report["proof"] ?? "")")

@@ -49,37 +49,25 @@ package enum HostCheck {
         extraVariables: [String],
         connector: HostDirectory.Connector
     ) async throws(DiagnosticsError) -> [Answer] {
-        let loaded = try Inventory.load(inventory)
-        let extra = try ExtraVariables.parse(extraVariables)
-        let selected = try loaded.hosts(matching: "all", limit: limit)
-        var work: [(host: any RemoteHost, settings: EtcdSettings, become: String?)] = []
-        var diagnostics: [Diagnostic] = []
-        for host in selected {
-            do throws(DiagnosticsError) {
-                let settings = try ConnectionSettings(host: host)
-                let variables = host.variables.merging(extra) { _, new in new }
-                // The shipped playbooks say `become`, so sudo is tried unless the inventory forbids it.
-                let mayBecome = host.variables["ansible_become"]?.ansibleBool != false
-                let user = settings.becomeUser ?? (mayBecome ? "root" : nil)
-                work.append((connector(settings), EtcdSettings(variables: variables), user))
-            } catch {
-                diagnostics += error.diagnostics
-            }
-        }
-        guard diagnostics.isEmpty else { throw DiagnosticsError(diagnostics) }
+        let work = try InspectedHost.all(
+            inventory: inventory,
+            limit: limit,
+            extraVariables: extraVariables,
+            connector: connector
+        )
         return await answers(of: work)
     }
 
     private static func answers(
-        of work: [(host: any RemoteHost, settings: EtcdSettings, become: String?)]
+        of work: [InspectedHost]
     ) async -> [Answer] {
         await withTaskGroup(of: (Int, Answer).self) { group in
             var answers = [Answer?](repeating: nil, count: work.count)
             var next = 0
             func begin(_ index: Int) {
                 group.addTask {
-                    let (host, settings, become) = work[index]
-                    let answer = await ask(become.map { host.elevated(as: $0) } ?? host, settings)
+                    let host = work[index].host
+                    let answer = await ask(host, work[index].settings)
                     await host.close()
                     return (index, answer)
                 }

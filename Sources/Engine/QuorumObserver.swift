@@ -32,6 +32,8 @@ struct QuorumObserver: Sendable {
             case nil: complaints.append("\(name): not asked")
             }
         }
+        // Where nobody answers, the members are those that the plan was made for.
+        if voters == 0 { voters = members.keys.count { $0 != "cluster" } }
         let objection = lock?.objection(to: accompanied.compactMapValues(\.node))
         return Quorum(voters: voters, healthy: healthy, complaints: complaints, objection: objection)
     }

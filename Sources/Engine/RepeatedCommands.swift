@@ -14,11 +14,16 @@ package struct RepeatedCommands: Sendable {
     var request: RunRequest
     /// `--state DIR`, quoted; empty for the default.
     var state: String
+    /// The run that is taken back, where that is what is at work.
+    var rollbackOf: String?
 
     /// What can be done now, the most likely first.
-    func next(after verdict: Verdict, run: String) -> [HaltReport.NextCommand] {
+    ///
+    /// `mayRollBack` says that the run changed members and kept backups of them.
+    func next(after verdict: Verdict, run: String, mayRollBack: Bool = false) -> [HaltReport.NextCommand] {
         if verdict == .done { return [] }
-        let again = "pawl \(command.rawValue) \(ShellQuoting.line(request.words))"
+        let again =
+            rollbackOf.map { "pawl rollback \($0)" } ?? "pawl \(command.rawValue) \(ShellQuoting.line(request.words))"
         if command == .verify { return [.init(again, "looks again; nothing was changed")] }
         if case .refused = verdict {
             let line = [again, state].filter { !$0.isEmpty }.joined(separator: " ")
@@ -27,10 +32,12 @@ package struct RepeatedCommands: Sendable {
         func line(_ word: String) -> String {
             ["pawl \(word) \(run)", state].filter { !$0.isEmpty }.joined(separator: " ")
         }
-        return [
-            .init(line("resume"), "goes on from here, looking at the nodes first"),
-            .init(line("status"), "shows this again"),
-        ]
+        let back = HaltReport.NextCommand(
+            line("rollback"),
+            "takes the changed members back to before this run; shows first what it would do"
+        )
+        return [.init(line("resume"), "goes on from here, looking at the nodes first")] + (mayRollBack ? [back] : [])
+            + [.init(line("status"), "shows this again")]
     }
 }
 

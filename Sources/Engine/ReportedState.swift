@@ -10,8 +10,14 @@ enum ReportedState {
     ///   - progress: how far the run has come with the host.
     ///   - look: what the member shows; `nil` where nobody looked.
     ///   - migrates: whether the play takes members from v2 to v3.
+    ///   - rollsBack: whether it takes them back.
     /// - Returns: the word.
-    static func word(_ progress: HostProgress, _ look: ClusterLook?, migrates: Bool) -> String {
+    static func word(
+        _ progress: HostProgress,
+        _ look: ClusterLook?,
+        migrates: Bool,
+        rollsBack: Bool = false
+    ) -> String {
         switch progress {
         case .touched, .restoreFailed:
             // What was begun matters more than whether the node answers, and a member that is down is no danger.
@@ -21,7 +27,7 @@ enum ReportedState {
         if look?.isUnreachable == true { return "unreachable" }
         if look?.isDown == true { return "stopped" }
         switch progress {
-        case .complete: return migrates ? "migrated" : "done"
+        case .complete: return migrates ? "migrated" : rollsBack ? "rolled back" : "done"
         case .restored where !migrates: return "restored"
         case .untouched where !migrates: return "unchanged"
         default: break

@@ -35,7 +35,7 @@ package struct RunConclusion: Sendable {
             host: failure(of: verdict)?.host,
             step: failure(of: verdict)?.step.map { name(of: $0, in: source.result.machine.plan) },
             members: source.play.hosts.map { member($0, source) },
-            nextCommands: source.commands.next(after: verdict, run: source.run),
+            nextCommands: source.commands.next(after: verdict, run: source.run, mayRollBack: mayRollBack(source)),
             exitCode: exitCode
         )
         return RunConclusion(verdict: verdict, exitCode: exitCode, kind: .halted(report))
@@ -63,6 +63,18 @@ package struct RunConclusion: Sendable {
         }
     }
 
+    /// A run that migrates takes a backup of each member first, so what it changed can be taken back.
+    private static func mayRollBack(_ source: Source) -> Bool {
+        let machine = source.result.machine
+        guard machine.plan.steps.contains(where: { $0.action == "etcd_migrate" }) else { return false }
+        return source.play.hosts.contains { host in
+            switch machine.progress(of: host) {
+            case .complete, .touched, .restoreFailed: true
+            case .untouched, .restored: false
+            }
+        }
+    }
+
     private static func failure(of verdict: Verdict) -> Failure? {
         switch verdict {
         case .halted(let failure), .refused(let failure), .drifted(let failure): failure
@@ -77,6 +89,7 @@ package struct RunConclusion: Sendable {
     private static func member(_ host: String, _ source: Source) -> HaltReport.Member {
         let machine = source.result.machine
         let migrates = machine.plan.steps.contains { $0.action == "etcd_migrate" }
+        let rollsBack = machine.plan.steps.contains { $0.action == "etcd_rollback" }
         let progress = machine.progress(of: host)
         let look = source.look[host]
         var detail =
@@ -90,7 +103,7 @@ package struct RunConclusion: Sendable {
         if let look { detail += "; \(look.words)" }
         return HaltReport.Member(
             host: host,
-            state: ReportedState.word(progress, look, migrates: migrates),
+            state: ReportedState.word(progress, look, migrates: migrates, rollsBack: rollsBack),
             detail: detail
         )
     }

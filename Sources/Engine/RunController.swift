@@ -4,6 +4,7 @@ import Actions
 import Fleet
 import Foundation
 import Journal
+import Playbooks
 import Remote
 import Rollout
 
@@ -68,7 +69,8 @@ package struct RunController: Sendable {
         let lock = try await store.acquireController(run: run)
         defer { lock.release() }
         let open = OpenRun(id: run, plan: plan, play: play, request: request, history: [])
-        return try await holdingCluster(for: open, "run", over: hosts, locks) { admission in
+        let reason = plan.steps.contains { $0.action == EtcdRollback.schema.word } ? "rollback" : "run"
+        return try await holdingCluster(for: open, reason, over: hosts, locks) { admission in
             let stale = try await free(open, over: hosts, admission, superseding)
             try await store.create(try record(run, plan, request))
             return try await perform(open, over: hosts, admission, replacing: stale, observer, signals)
@@ -144,7 +146,8 @@ package struct RunController: Sendable {
     func resumable(_ name: String?) async throws -> RunRecord {
         if let name {
             let record = try await store.run(name)
-            guard record.state != .done, record.state != .abandoned else {
+            try await RollbackOrigin.refuseResume(of: record, in: store)
+            guard ![.done, .abandoned, .rolledBack].contains(record.state) else {
                 throw RunControllerError(
                     .nothingToDo,
                     "run \(record.id) is \(record.state.rawValue); there is nothing to resume"
@@ -155,6 +158,7 @@ package struct RunController: Sendable {
         guard let open = try await store.latestRun(in: [.running, .halted, .interrupted]) else {
             throw RunControllerError(.unknownRun, "no run in this state directory is open")
         }
+        try await RollbackOrigin.refuseResume(of: open, in: store)
         return open
     }
 
@@ -219,6 +223,10 @@ package struct RunController: Sendable {
             version: version
         )
         let facts = JournalledFacts(store: store, run: open.id)
+        let origin = RollbackOrigin(of: open.play, run: open.id, store: store)
+        try await origin?.carry(to: open.plan)
+        let openRuns = try await store.runs().filter { $0.isOpen && $0.id != open.id }.map(\.id)
+        try await store.recordFact(Backup.openRuns, openRuns.joined(separator: " "), of: open.id)
         let ledger = try await replicaLedger(of: open)
         let runner = StepRunner(run: open.id, play: open.play, hosts: hosts, facts: facts) { call, host in
             let replica = replicaGuard(ledger, call, host, of: open.play, over: hosts, replacing: stale)
@@ -260,7 +268,12 @@ package struct RunController: Sendable {
                 result: result,
                 facts: facts,
                 look: look,
-                commands: RepeatedCommands(command: command, request: open.request, state: stateArguments)
+                commands: RepeatedCommands(
+                    command: command,
+                    request: open.request,
+                    state: stateArguments,
+                    rollbackOf: origin?.origin
+                )
             )
         )
         for warning in await left { await engine.tell(.notice(Notice(.warning, warning))) }
@@ -274,6 +287,7 @@ package struct RunController: Sendable {
         }
         // The verdict is on the screen already; a journal that cannot take it must not hide it.
         do {
+            if result.verdict == .done { try await origin?.close(open.plan) }
             try await store.setState(of: open.id, RunState(result.verdict), exitCode: conclusion.exitCode)
         } catch {
             await engine.tell(.notice(Notice(.warning, "the verdict is not in the journal: \(error)")))
@@ -326,6 +340,11 @@ package struct RunController: Sendable {
 extension Plan {
     /// SHA-256 of the plan; a plan file and a journal name the plan by it.
     package func digest() throws -> String { try Digest.sha256(json: self) }
+}
+
+extension RunRecord {
+    /// Whether it may still be gone on with or taken back step by step, so that its backups are needed.
+    var isOpen: Bool { [.running, .halted, .interrupted].contains(state) }
 }
 
 extension RunState {

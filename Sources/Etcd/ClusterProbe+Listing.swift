@@ -37,6 +37,15 @@ extension ClusterProbe {
         return try answer.decode("v2") { KeyListing(v2: $0) }
     }
 
+    /// The users of a member's v3 store.
+    package static func v3Users(_ node: EtcdNode) async throws(EtcdProbeError) -> [String] {
+        var script = ProbeScript(node.settings)
+        script.ask("users", node.settings.commandLine(.userList))
+        let answer = try await script.run(on: node, label: "list the v3 users")
+        return String(decoding: try answer.body("users"), as: UTF8.self).split(whereSeparator: \.isWhitespace)
+            .map(String.init)
+    }
+
     private static func v2Keys(_ settings: EtcdSettings) -> String {
         ShellQuoting.line(
             ["curl", "-q", "-f"] + settings.curlWords(seconds: 120)

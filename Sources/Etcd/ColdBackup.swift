@@ -72,8 +72,23 @@ package struct ColdBackup: Sendable, Hashable {
         package var host: String
         package var run: String
         package var keep: Bool
+        /// How many complete backups of this host are kept, this one included; `nil` keeps all.
+        package var retain: Int?
+        /// Runs that are open; their backups are kept whatever their age.
+        package var openRuns: [String]
 
-        package init(source: String, walDir: String?, destination: String, host: String, run: String, keep: Bool) {
+        package init(
+            source: String,
+            walDir: String?,
+            destination: String,
+            host: String,
+            run: String,
+            keep: Bool,
+            retain: Int? = nil,
+            openRuns: [String] = []
+        ) {
+            self.retain = retain
+            self.openRuns = openRuns
             self.source = source
             self.walDir = walDir
             self.destination = destination
@@ -94,13 +109,18 @@ package struct ColdBackup: Sendable, Hashable {
 
     /// Takes the backup, or finds the one that this run has taken and that is still of this state.
     ///
-    /// It answers `path`, `bytes`, `files`, `manifest` and `reused`.
+    /// It answers `path`, `bytes`, `files`, `manifest` and `reused`, and one `removed` for each older backup that is not
+    /// kept any more.
     package static func takeCommand(_ request: Request, timeout: Duration) -> RemoteCommand {
         // The wait for an earlier step leaves time to say that it was in vain.
         let patience = max(1, timeout.components.seconds - min(10, timeout.components.seconds / 4))
         return RemoteCommand(
             "back up \(request.source) to \(request.destination)",
-            script: head(request) + NodeReport.assignments(["PATIENCE": String(patience)]) + takeScript,
+            script: head(request)
+                + NodeReport.assignments([
+                    "PATIENCE": String(patience), "RETAIN": request.retain.map(String.init) ?? "",
+                    "OPEN": request.openRuns.joined(separator: " "),
+                ]) + pruneFunction + takeScript,
             effect: .mutating,
             timeout: timeout
         )

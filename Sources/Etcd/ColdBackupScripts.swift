@@ -132,7 +132,7 @@ extension ColdBackup {
         n=1; final=$to/$NAME
         while [ -e "$final" ] || [ -L "$final" ]; do
           [ -f "$final/backup.json" ] || fail "$final is in the way and is no backup of pawl" "move it away"
-          if still_same "$final" && verify_backup "$final"; then tell_backup "$final"; say reused yes; exit 0; fi
+          if still_same "$final" && verify_backup "$final"; then tell_backup "$final"; say reused yes; prune; exit 0; fi
           if [ -e "$final/migration" ]; then
             fail "a migration of this run has begun on the data of $final" "undo it first, then take a new backup"
           fi
@@ -221,6 +221,7 @@ extension ColdBackup {
         case $(db_lock "$src") in free) ;; *) abort "etcd was started while the backup was taken" "keep it stopped" ;; esac
         mv -T -- "$part" "$final" && sync -- "$to" || abort "cannot rename $part"
         tell_values "$final" "$bytes" "$files" "$sum"; say reused no
+        prune
         """#
 
     static let takeScript = resolveScript + reuseScript + copyScript + proveScript

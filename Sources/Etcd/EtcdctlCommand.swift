@@ -16,6 +16,8 @@ package enum EtcdctlCommand: Sendable, Hashable {
     case alarmList
     /// Since 3.3.
     case leaseList
+    /// The users of v3, whether they must log in or not.
+    case userList
     /// The number of keys and the revision, from the member's own store without asking the quorum; no value is printed.
     /// `--count-only` came with 3.5, so one key's name is fetched.
     case count
@@ -36,6 +38,7 @@ package enum EtcdctlCommand: Sendable, Hashable {
         case .memberList: ["member", "list", "-w", "json"]
         case .alarmList: ["alarm", "list"]
         case .leaseList: ["lease", "list"]
+        case .userList: ["user", "list"]
         case .count: ["get", "", "--from-key", "--keys-only", "--limit", "1", "--consistency=s", "-w", "json"]
         case .dump(let revision):
             ["get", "", "--from-key", "--consistency=s", "-w", "json"]

@@ -8,12 +8,20 @@ package struct ListedMember: Sendable, Hashable {
     /// Empty for a member that was added and never started.
     package var name: String
     package var clientURLs: [String]
+    package var peerURLs: [String]
     /// Since 3.4.
     ///
     /// A learner has no vote.
     package var isLearner: Bool
 
-    package init(id: EtcdID, name: String, clientURLs: [String] = [], isLearner: Bool = false) {
+    package init(
+        id: EtcdID,
+        name: String,
+        clientURLs: [String] = [],
+        peerURLs: [String] = [],
+        isLearner: Bool = false
+    ) {
+        self.peerURLs = peerURLs
         self.id = id
         self.name = name
         self.clientURLs = clientURLs
@@ -42,6 +50,7 @@ package struct MemberList: Sendable, Hashable {
                     id: $0,
                     name: raw.name ?? "",
                     clientURLs: raw.clientURLs ?? [],
+                    peerURLs: raw.peerURLs ?? [],
                     isLearner: raw.isLearner ?? false
                 )
             }
@@ -56,11 +65,12 @@ package struct MemberList: Sendable, Hashable {
             var v2ID: String?
             var name: String?
             var clientURLs: [String]?
+            var peerURLs: [String]?
             var isLearner: Bool?
             enum CodingKeys: String, CodingKey {
                 case id = "ID"
                 case v2ID = "id"
-                case name, clientURLs, isLearner
+                case name, clientURLs, peerURLs, isLearner
             }
         }
         var members: [Raw]

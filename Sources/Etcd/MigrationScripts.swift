@@ -71,6 +71,7 @@ package struct Migration: Sendable, Hashable {
           elif [ -e "$saved" ]; then echo missing; else echo absent; fi
         }
         status_of() { ETCDCTL_API=3 timeout -k 2 "$LIMIT" "$ETCDCTL" snapshot status "$1" -w json 2>"${2:-/dev/null}" </dev/null; }
+        db_inode() { if [ -e "$snap/db" ]; then stat -c %d:%i -- "$snap/db"; else echo absent; fi; }
         db_identity() { find "$snap/db" -printf '%i %s %T@ %U:%G %m\n' 2>/dev/null; }
         saved_sum() { manifest_files "$BACKUP" | P=${snap#/}/db awk '{ s = $1; sub(/^[^ ]* [^ ]* [^ ]* /, "")
           if ($0 == ENVIRON["P"]) print s }'; }

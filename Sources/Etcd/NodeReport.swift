@@ -39,6 +39,9 @@ package struct NodeReport: Sendable, Equatable {
 
         """#
 
+    /// Everything that was told, in order.
+    package var pairs: [(name: String, value: String)] { lines }
+
     private var lines: [(name: String, value: String)] = []
     /// Why the script stopped, when it did.
     package private(set) var refusal: Refusal?

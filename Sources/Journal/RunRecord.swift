@@ -15,12 +15,14 @@ package enum RunState: String, Sendable, Codable, CaseIterable {
     case done
     /// Given up by the operator for another run.
     case abandoned
+    /// What it changed was taken back by a later run.
+    case rolledBack = "rolled back"
 
     /// Whether there is nothing to go on with.
     package var isEnded: Bool {
         switch self {
         case .running, .halted, .interrupted: false
-        case .refused, .done, .abandoned: true
+        case .refused, .done, .abandoned, .rolledBack: true
         }
     }
 }

@@ -19,10 +19,9 @@ package struct PawlCommand: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            CheckCommand.self, PlanCommand.self, RunCommand.self, ResumeCommand.self, StatusCommand.self,
-            RunsCommand.self, JournalCommand.self, UnlockCommand.self, VerifyCommand.self, InventoryCommand.self,
-            ActionsCommand.self,
-            LabCommand.self,
+            CheckCommand.self, PlanCommand.self, RunCommand.self, ResumeCommand.self, RollbackCommand.self,
+            StatusCommand.self, RunsCommand.self, BackupsCommand.self, JournalCommand.self, UnlockCommand.self,
+            VerifyCommand.self, InventoryCommand.self, ActionsCommand.self, LabCommand.self,
         ]
     )
 

@@ -54,7 +54,7 @@ package enum HaltScreen {
     /// The colour of a member's state; words that are not known stay without one.
     private static func role(ofState state: String) -> ReportStyle.Role? {
         switch state {
-        case "v2", "migrated", "done", "healthy": .ok
+        case "v2", "migrated", "done", "healthy", "rolled back": .ok
         case "stopped", "has v3 data", "unknown": .warning
         case "in doubt": .doubt
         case "unreachable", "failed", "broken": .failure

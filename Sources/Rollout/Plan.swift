@@ -48,6 +48,10 @@ package struct Plan: Hashable, Sendable, Codable {
     package var stages: [Stage]
     package var steps: [PlannedStep]
     package var inputs: Inputs
+    /// Hosts whose member was down when the plan was made, by an earlier run's doing.
+    ///
+    /// Their first stop holds down what is down already, so the quorum is counted without them.
+    package var down: Set<String> = []
 
     package init(
         name: String,
@@ -67,6 +71,42 @@ package struct Plan: Hashable, Sendable, Codable {
         self.stages = stages
         self.steps = steps
         self.inputs = inputs
+    }
+}
+
+extension Plan {
+    /// Reads a plan; one that was written without `down` has nobody down.
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            name: try container.decode(String.self, forKey: .name),
+            hosts: try container.decode([String].self, forKey: .hosts),
+            serial: try container.decode(Serial.self, forKey: .serial),
+            onFailure: try container.decode(OnFailure.self, forKey: .onFailure),
+            needsQuorum: try container.decode(Bool.self, forKey: .needsQuorum),
+            stages: try container.decode([Stage].self, forKey: .stages),
+            steps: try container.decode([PlannedStep].self, forKey: .steps),
+            inputs: try container.decode(Inputs.self, forKey: .inputs)
+        )
+        down = Set(try container.decodeIfPresent([String].self, forKey: .down) ?? [])
+    }
+
+    /// Writes a plan, with `down` only where there is one, and in order, so that equal plans have equal digests.
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(name, forKey: .name)
+        try container.encode(hosts, forKey: .hosts)
+        try container.encode(serial, forKey: .serial)
+        try container.encode(onFailure, forKey: .onFailure)
+        try container.encode(needsQuorum, forKey: .needsQuorum)
+        try container.encode(stages, forKey: .stages)
+        try container.encode(steps, forKey: .steps)
+        try container.encode(inputs, forKey: .inputs)
+        if !down.isEmpty { try container.encode(down.sorted(), forKey: .down) }
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case name, hosts, serial, onFailure, needsQuorum, stages, steps, inputs, down
     }
 }
 

@@ -86,8 +86,8 @@ extension RolloutMachine {
             return advance()
         }
         var out = hostsOut(except: host)
-        // A stop that is done again: the member may be down by our own doing.
-        if standing.contains(id) { out.insert(host) }
+        // A stop that is done again: the member may be down by our own doing, or by that of the run that is rolled back.
+        if standing.contains(id) || plan.down.contains(host) { out.insert(host) }
         let proof = quorum.proof(stopping: host, alreadyOut: out)
         if quorum.allows(stopping: host, alreadyOut: out) {
             return [.announce(host: host, text: proof)] + recordIntent(id)

@@ -53,15 +53,41 @@ import Testing
         #expect(ReportedState.word(progress, look, migrates: false) == expected)
     }
 
-    private func commands(_ verdict: Verdict, _ command: RepeatedCommands.Command = .run) -> [String] {
+    private func commands(
+        _ verdict: Verdict,
+        _ command: RepeatedCommands.Command = .run,
+        mayRollBack: Bool = false,
+        rollbackOf: String? = nil
+    ) -> [String] {
         let request = RunRequest(
             playbook: "my plays/p.yaml",
             inventory: ["a.ini", "b.ini"],
             limit: "n*",
             extraVariables: ["x=it's"]
         )
-        return RepeatedCommands(command: command, request: request, state: "--state /s").next(after: verdict, run: "r1")
-            .map(\.command)
+        let repeated = RepeatedCommands(
+            command: command,
+            request: request,
+            state: "--state /s",
+            rollbackOf: rollbackOf
+        )
+        return repeated.next(after: verdict, run: "r1", mayRollBack: mayRollBack).map(\.command)
+    }
+
+    @Test func `a halted run whose changes can be taken back offers that`() {
+        #expect(
+            commands(.halted(Self.failure), mayRollBack: true) == [
+                "pawl resume r1 --state /s", "pawl rollback r1 --state /s", "pawl status r1 --state /s",
+            ]
+        )
+    }
+
+    @Test func `a refused rollback is repeated as one`() {
+        #expect(commands(.refused(Self.failure), rollbackOf: "r0") == ["pawl rollback r0 --state /s"])
+    }
+
+    @Test func `a member that was taken back is said to be`() {
+        #expect(ReportedState.word(.complete, nil, migrates: false, rollsBack: true) == "rolled back")
     }
 
     @Test func `a refused run prints the command line that it was, quoted for a shell`() {

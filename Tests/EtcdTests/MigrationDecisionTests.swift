@@ -127,4 +127,29 @@ struct MigrationDecisionTests {
         #expect(MigrationRestore.decide(MigrationState(isRunning: true, database: .differs)).kind == "refused")
         #expect(MigrationRestore.decide(MigrationState(isBusy: true, database: .differs)).kind == "refused")
     }
+
+    @Test(
+        arguments: [
+            (MigrationState(database: .differs), false, "full"), (MigrationState(database: .equal), false, "nothing"),
+            (MigrationState(isWALUnchanged: false, database: .differs), false, "db-only"),
+            (MigrationState(isWALUnchanged: false, database: .differs), true, "db-indexed"),
+            (MigrationState(isWALUnchanged: false, database: .equal), true, "db-indexed"),
+            (
+                MigrationState(
+                    isWALUnchanged: false,
+                    areSnapshotsUnchanged: false,
+                    areSnapshotNamesUnchanged: false,
+                    database: .differs
+                ), false, "db-indexed"
+            ),
+            // Not started since: whoever wrote to v3 meanwhile wrote to others, which the caller has to rule out.
+            (MigrationState(database: .differs), true, "full"),
+            (MigrationState(isRunning: true, isWALUnchanged: false, database: .differs), true, "refused"),
+            (MigrationState(isBusy: true, isWALUnchanged: false, database: .differs), false, "refused"),
+        ]
+    )
+    func `a rollback takes the way that the state allows`(_ state: MigrationState, _ isV3Written: Bool, _ kind: String)
+    {
+        #expect(MigrationRestore.rollback(state, isV3Written: isV3Written).kind == kind)
+    }
 }

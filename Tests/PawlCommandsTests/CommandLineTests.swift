@@ -130,6 +130,8 @@ import Testing
                 ["one node at a time", "--yes", "--plan", "--state", "--extra-vars", "@FILE", "--supersede"]
             ),
             (ResumeCommand.self, ["looking at the nodes first", "--state", "<name>", "from the nodes", "--grace"]),
+            (RollbackCommand.self, ["before a run", "--limit", "--yes", "--lose-v3-writes", "<name>"]),
+            (BackupsCommand.self, ["Changes nothing", "--verify", "--dir", "backup_dir"]),
             (StatusCommand.self, ["what to do next", "Reads the journal only"]),
             (RunsCommand.self, ["newest first", "--state"]),
             (JournalCommand.self, ["export"]),

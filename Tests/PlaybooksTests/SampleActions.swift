@@ -31,6 +31,7 @@ enum SampleActions {
             Parameter("source", .path, required: true, "The data dir."),
             Parameter("wal_dir", .path, "The WAL dir."),
             Parameter("to", .path, required: true, "Where backups go."),
+            Parameter("retain", .integer(0...1000), "How many are kept."),
             Parameter("keep", .boolean, default: .bool(true), "Whether it outlives the run."),
         ],
         example: "backup:\n  source: /var/lib/etcd\n  to: /var/backups"

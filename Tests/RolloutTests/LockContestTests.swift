@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Rollout
+import TestSupport
 import Testing
 
 /// Two controllers in every order of events, or in very many.

@@ -27,11 +27,11 @@ import Testing
                 open += machine.handle(.ended(id, outcome(id) ?? .succeeded))
             case .recordOutcome(let id, _, _): open += machine.handle(.outcomeRecorded(id))
             case .observe(let id): open += machine.handle(.observed(id, .done))
-            case .recordUndoIntent(let id): open += machine.handle(.undoIntentRecorded(id))
-            case .undo(let id):
+            case .recordUndoIntent(let id, _): open += machine.handle(.undoIntentRecorded(id))
+            case .undo(let id, _):
                 undone.append(id.text)
                 open += machine.handle(.undoEnded(id, .succeeded))
-            case .recordUndoOutcome(let id, _): open += machine.handle(.undoOutcomeRecorded(id))
+            case .recordUndoOutcome(let id, _, _): open += machine.handle(.undoOutcomeRecorded(id))
             case .finish(let verdict): return (verdict, performed, undone)
             }
         }

@@ -108,4 +108,23 @@ struct QuorumTests {
         #expect(world.violations == [])
         #expect(world.plan.hosts.allSatisfy { world.isAsBefore($0) })
     }
+
+    @Test(
+        arguments: [(["n1"], ["n2", "n3"], true), ([], ["n2", "n3"], false), (["n1"], ["n2"], false)]
+            as [(Set<String>, Set<String>, Bool)]
+    )
+    func `a member that an earlier run left down may be held down, and only with all others healthy`(
+        down: Set<String>,
+        healthy: Set<String>,
+        isAllowed: Bool
+    ) {
+        var plan = SamplePlan(writers: []).make()
+        plan.stages = plan.stages.filter { $0.phase == .steps }
+        plan.down = down
+        var machine = RolloutMachine(plan: plan)
+        let stop = StepID("steps.1/n1")
+        #expect(machine.handle(.begin).contains(.observeQuorum(stop)))
+        let directives = machine.handle(.quorumObserved(stop, Quorum(voters: 3, healthy: healthy)))
+        #expect(directives.contains(.recordIntent(stop, attempt: 1)) == isAllowed, "\(directives)")
+    }
 }

@@ -78,7 +78,8 @@ extension Controller {
             case .nothing: kind = .nothing
             case .full: kind = .full
             case .databaseOnly: kind = .databaseOnly
-            case .refused: kind = .readd
+            // The model has one way for a member with newer snapshots; what it leads to is the same.
+            case .indexed, .refused: kind = .readd
             }
             undo(.migrate, .restore(kind), on: node) { [weak self] in
                 self?.journal?.facts.migratedRevision[node.index] = nil

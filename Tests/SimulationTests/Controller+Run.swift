@@ -175,7 +175,8 @@ extension Controller {
             case .nothing: kind = .nothing
             case .full: kind = .full
             case .databaseOnly: kind = .databaseOnly
-            case .refused(let message, _): return then(.failed(failure(id, message)))
+            // The model does not move a db's index; it leaves such a member to a rollback.
+            case .indexed(let message), .refused(let message, _): return then(.failed(failure(id, message)))
             }
             send(.restore(kind), of: step, attempt) { [weak self] outcome in
                 guard let self else { return }

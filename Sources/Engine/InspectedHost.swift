@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Etcd
+import Fleet
+import Playbooks
+import Remote
+
+/// A host of an inventory that is looked at without a playbook.
+struct InspectedHost: Sendable {
+    /// The way to it, already elevated where the inventory does not forbid it.
+    var host: any RemoteHost
+    var settings: EtcdSettings
+
+    /// The hosts of an inventory.
+    ///
+    /// - Parameters:
+    ///   - inventory: the sources, as `-i` names them.
+    ///   - limit: a host pattern; `nil` for all hosts.
+    ///   - extraVariables: the arguments of `-e`.
+    ///   - connector: makes the ways to the hosts.
+    /// - Returns: them in inventory order.
+    /// - Throws: what is wrong with the inventory.
+    static func all(
+        inventory: [String],
+        limit: String?,
+        extraVariables: [String],
+        connector: HostDirectory.Connector
+    ) throws(DiagnosticsError) -> [InspectedHost] {
+        let loaded = try Inventory.load(inventory)
+        let extra = try ExtraVariables.parse(extraVariables)
+        let selected = try loaded.hosts(matching: "all", limit: limit)
+        var found: [InspectedHost] = []
+        var diagnostics: [Diagnostic] = []
+        for host in selected {
+            do throws(DiagnosticsError) {
+                let settings = try ConnectionSettings(host: host)
+                let variables = host.variables.merging(extra) { _, new in new }
+                // The shipped playbooks say `become`, so sudo is tried unless the inventory forbids it.
+                let mayBecome = host.variables["ansible_become"]?.ansibleBool != false
+                let user = settings.becomeUser ?? (mayBecome ? "root" : nil)
+                let way = connector(settings)
+                found.append(
+                    InspectedHost(
+                        host: user.map { way.elevated(as: $0) } ?? way,
+                        settings: EtcdSettings(variables: variables)
+                    )
+                )
+            } catch {
+                diagnostics += error.diagnostics
+            }
+        }
+        guard diagnostics.isEmpty else { throw DiagnosticsError(diagnostics) }
+        return found
+    }
+}
