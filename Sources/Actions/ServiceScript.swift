@@ -123,8 +123,9 @@ struct ServiceScript {
           [ "$clean" = yes ] || fail "$UNIT is stopped already, and how it ended is not known: $proof" \
             "start it, see that it is healthy, and let pawl stop it"
         fi
+        was=$up
         hold
-        if [ -z "$(found)" ]; then printf '%s %s\n' "$RUN" "$up" >"$notes/$KEY.found"; fi
+        if [ -z "$(found)" ]; then printf '%s %s\n' "$RUN" "$was" >"$notes/$KEY.found"; fi
         write_note no ""
         if [ "$up" != no ]; then
           old=$pid; old_birth=$(birth "$pid")
@@ -133,6 +134,9 @@ struct ServiceScript {
           judge_stop
         elif [ -z "$MUST" ]; then
           clean=unknown; proof="it did not run"
+        else
+          # It ended between the first look and the hold.
+          judge_found
         fi
         write_note "$clean" "$proof"
         if [ -n "$MUST" ] && [ "$clean" != yes ]; then
