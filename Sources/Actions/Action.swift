@@ -88,6 +88,8 @@ package struct ActionFailure: Error, Sendable, Hashable, CustomStringConvertible
     package var remedy: String?
     /// The node may have been changed in part or in whole, and nobody saw the end.
     package var isInDoubt: Bool
+    /// The node refused the command because the lock is another's.
+    package var isFenced = false
 
     package init(_ message: String, remedy: String? = nil, isInDoubt: Bool = false) {
         self.message = message
@@ -98,6 +100,7 @@ package struct ActionFailure: Error, Sendable, Hashable, CustomStringConvertible
     /// A transport error seen by an action.
     package init(_ error: RemoteError) {
         self.init(error.message, remedy: error.remedy, isInDoubt: !error.isNotBegun)
+        isFenced = error.code == .fenced
     }
 
     package var description: String { message + (remedy.map { " (\($0))" } ?? "") }

@@ -13,7 +13,7 @@ package enum ActionRegistry {
         WaitFor.self,
         Pause.self,
         EtcdReady.self,
-        EtcdMigrate.self,
+        EtcdMigrate.self, EtcdPrepare.self,
         EtcdHealthy.self,
         EtcdConsistent.self,
         EtcdVerified.self,

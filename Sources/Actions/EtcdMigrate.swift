@@ -11,7 +11,10 @@ package struct EtcdMigrate: Action {
     package static let scope = ActionScope.host
     package static let schema = ActionSchema(
         word: "etcd_migrate",
-        summary: "Runs `etcdctl migrate` on a stopped member that was backed up, and proves the result offline.",
+        summary: """
+            Takes a stopped member that was backed up to the v3 store: swaps in the db that `etcd_prepare` made and proved, or \
+            runs `etcdctl migrate` in place, and proves the result offline.
+            """,
         parameters: [
             .init("data_dir", .path, required: true, "The data directory of the member."),
             .init("wal_dir", .path, "The WAL directory, when it is outside the data directory. Empty means none."),
@@ -124,7 +127,8 @@ package struct EtcdMigrate: Action {
             user: settings.user,
             noTTL: noTTL,
             attempt: context.attempt,
-            timeout: context.timeout
+            timeout: context.timeout,
+            prepared: try await prepared(context)
         )
         let baseline = try await baseline(context)
         let report = try await target.report(migration.runCommand(options))
@@ -143,11 +147,20 @@ package struct EtcdMigrate: Action {
             "no_ttl": String(noTTL), "restored_first": String(outcome.wasRestored), "backup": migration.backup.path,
         ]
         values["remark"] = outcome.remark
+        values["prepared"] = String(outcome.wasPrepared)
         let remark = outcome.remark.map { "; \($0)" } ?? ""
-        return Evidence(
-            "\(outcome.keys) keys migrated to revision \(outcome.revision) in \(outcome.seconds) s\(remark)",
-            values
-        )
+        let how = outcome.wasPrepared ? "swapped in as prepared, at" : "migrated in \(outcome.seconds) s to"
+        return Evidence("\(outcome.keys) keys \(how) revision \(outcome.revision)\(remark)", values)
+    }
+
+    /// The copy that `etcd_prepare` made of this member, where it left out what this step leaves out.
+    private func prepared(_ context: ActionContext) async throws(ActionFailure) -> PreparedMigration.Record? {
+        guard let path = try await context.hostFact("prepared_path"),
+            let identity = try await context.hostFact("prepared_identity"),
+            let revision = try await context.hostFact("prepared_from_revision").flatMap(Int.init),
+            try await context.hostFact("prepared_no_ttl") == String(noTTL)
+        else { return nil }
+        return PreparedMigration.Record(path: path, identity: identity, revisionBefore: revision)
     }
 
     package func undo(_ context: ActionContext) async throws(ActionFailure) -> Evidence {

@@ -39,6 +39,16 @@ package struct HostDirectory: Sendable {
         return ActionTarget(host: user.map { host.elevated(as: $0) } ?? host, variables: entry.variables)
     }
 
+    /// Where the node keeps what must outlive its connections.
+    package func state(of name: String) -> NodeState {
+        NodeState(directory: play.allHosts[name]?.variables[NodeState.variable]?.asString)
+    }
+
+    /// Whom commands run as on a host, when the play or the step says so; `nil` for the login user.
+    package func user(of name: String, become: Bool) -> String? {
+        play.allHosts[name].flatMap { privilegedUser(of: $0, playSays: become) }
+    }
+
     /// The inventory's `ansible_become` wins over the playbook's `become`, as in Ansible, where variables win over
     /// keywords.
     private func privilegedUser(of entry: Play.Host, playSays become: Bool) -> String? {

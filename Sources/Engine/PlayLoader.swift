@@ -11,9 +11,6 @@ import Rollout
 ///
 /// Contacts nothing.
 package struct PlayLoader {
-    /// Variables that pawl itself reads.
-    private static let variableNames = EtcdSettings.variableNames.union([NodeState.variable])
-
     private var diagnostics: [Diagnostic] = []
     private let request: RunRequest
 
@@ -120,8 +117,9 @@ package struct PlayLoader {
     ) {
         let known = host.variables.merging(inventory.magicVariables(of: host)) { _, magic in magic }
         let variables = collect { () throws(DiagnosticsError) in
-            try scope.filledVariables(inventory: known, requiring: Self.variableNames)
+            try scope.filledVariables(inventory: known, requiring: Self.ownVariables)
         }
+        if let variables { checkState(variables, of: host) }
         var resolved = host
         if let variables { resolved.variables = variables }
         let connection = collect { () throws(DiagnosticsError) in try ConnectionSettings(host: resolved) }
@@ -129,8 +127,22 @@ package struct PlayLoader {
         hosts[host.name] = Play.Host(name: host.name, connection: connection, variables: variables)
     }
 
+    /// What pawl itself reads, beside the settings of the connection.
+    private static let ownVariables = EtcdSettings.variableNames.union([NodeState.variable])
+
+    private mutating func checkState(_ variables: [String: Value], of host: InventoryHost) {
+        guard let value = variables[NodeState.variable] else { return }
+        if let path = value.asString, path.hasPrefix("/"), path != "/" { return }
+        diagnostics.append(
+            Diagnostic(
+                at: host.variableLocations[NodeState.variable] ?? host.location,
+                "\(NodeState.variable) of \(host.name) is not an absolute path below /"
+            )
+        )
+    }
+
     private func warnings(_ extra: [String: Value], _ playbook: Playbook, _ inventory: Inventory) -> [Diagnostic] {
-        let known = inventory.hosts.reduce(into: Self.variableNames) { $0.formUnion($1.variables.keys) }
+        let known = inventory.hosts.reduce(into: Self.ownVariables) { $0.formUnion($1.variables.keys) }
         return inventory.warnings + ExtraVariables.warnings(for: extra, playbook: playbook, known: known)
     }
 

@@ -10,11 +10,14 @@ struct QuorumObserver: Sendable {
     let hosts: HostDirectory
     /// Member ids by host, as the plan has them, and the cluster's id under `cluster`.
     let members: [String: String]
+    /// Looked at in the same remote command; `nil` where nothing is changed.
+    var lock: ClusterLock?
 
     /// Counts as healthy only a voter that is the member the plan was made for (etcd #8788: a member of another cluster
     /// answers as healthy too).
     func observe() async -> Quorum {
-        let answers = await ClusterProbe.health(hosts.etcdNodes(of: play))
+        let accompanied = await ClusterProbe.health(hosts.etcdNodes(of: play), beside: lock?.questions ?? [:])
+        let answers = accompanied.mapValues(\.member)
         var healthy: Set<String> = []
         var complaints: [String] = []
         var voters = 0
@@ -28,7 +31,8 @@ struct QuorumObserver: Sendable {
             case nil: complaints.append("\(name): not asked")
             }
         }
-        return Quorum(voters: voters, healthy: healthy, complaints: complaints)
+        let objection = lock?.objection(to: accompanied.compactMapValues(\.node))
+        return Quorum(voters: voters, healthy: healthy, complaints: complaints, objection: objection)
     }
 
     private func faults(of name: String, _ health: MemberHealth) -> [String] {

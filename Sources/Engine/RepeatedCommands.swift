@@ -35,9 +35,14 @@ package struct RepeatedCommands: Sendable {
 }
 
 extension RunRequest {
+    /// The hosts of the request as words of a command line.
+    var hostWords: [String] { inventory.flatMap { ["-i", $0] } + (limit.map { ["--limit", $0] } ?? []) }
+
+    /// The command line that takes the lock of its hosts over.
+    var unlockCommand: String { "pawl unlock \(ShellQuoting.line(hostWords)) --reason TEXT" }
+
     /// The request as words of a command line.
     var words: [String] {
-        inventory.flatMap { ["-i", $0] } + (limit.map { ["--limit", $0] } ?? [])
-            + extraVariables.flatMap { ["-e", $0] } + [playbook]
+        hostWords + extraVariables.flatMap { ["-e", $0] } + [playbook]
     }
 }

@@ -4,6 +4,7 @@ import Actions
 import Fleet
 import Foundation
 import Journal
+import Remote
 import Rollout
 
 /// Takes a request to its verdict: survey, plan, journal, engine, conclusion.
@@ -46,27 +47,31 @@ package struct RunController: Sendable {
     ///   - request: kept in the journal for a later resume.
     ///   - hosts: the ways to the nodes, as the survey used them.
     ///   - superseding: what the nodes may be in the middle of.
+    ///   - locks: what the survey saw of the nodes' locks; `nil` to look now.
     ///   - observer: the view.
     ///   - signals: SIGINT and SIGTERM.
     /// - Returns: the last words and the exit code.
     /// - Throws: ``JournalError`` when the run cannot be put on record, or another controller holds the journal;
-    ///   ``RunControllerError`` when the nodes are in the middle of another run.
+    ///   ``RunControllerError`` when another controller holds the cluster, or the nodes are in the middle of another run.
     package func run(
         _ plan: Plan,
         of play: Play,
         request: RunRequest,
         over hosts: HostDirectory,
         superseding: Supersession = .nothing,
+        locks: LockSurvey? = nil,
         observer: any RunObserver,
         signals: AsyncStream<RunEngine.Signal>
     ) async throws -> RunConclusion {
         let run = RunName.new()
         let lock = try await store.acquireController(run: run)
         defer { lock.release() }
-        let stale = try await prepareNodes(for: run, of: play, request, over: hosts, superseding)
-        try await store.create(try record(run, plan, request))
         let open = OpenRun(id: run, plan: plan, play: play, request: request, history: [])
-        return try await perform(open, over: hosts, replacing: stale, observer, signals)
+        return try await holdingCluster(for: open, "run", over: hosts, locks) { cluster in
+            let stale = try await prepareNodes(for: run, of: play, request, over: hosts, superseding)
+            try await store.create(try record(run, plan, request))
+            return try await perform(open, over: hosts, cluster, replacing: stale, observer, signals)
+        }
     }
 
     // MARK: - Resume
@@ -107,11 +112,13 @@ package struct RunController: Sendable {
         let lock = try await store.acquireController(run: open.id)
         defer { lock.release() }
         let hosts = HostDirectory(open.play, connector: connector)
-        let stale = try await demandAgreement(of: open, over: hosts)
-        // Another controller may have gone on between the reading and the lock, or the nodes knew more.
-        var open = open
-        open.history = try await RunJournal(store: store, run: open.id).history()
-        return try await perform(open, over: hosts, replacing: stale, observer, signals)
+        return try await holdingCluster(for: open, "resume", over: hosts, nil) { cluster in
+            let stale = try await demandAgreement(of: open, over: hosts)
+            // Another controller may have gone on between the reading and the lock, or the nodes knew more.
+            var open = open
+            open.history = try await RunJournal(store: store, run: open.id).history()
+            return try await perform(open, over: hosts, cluster, replacing: stale, observer, signals)
+        }
     }
 
     func resumable(_ name: String?) async throws -> RunRecord {
@@ -149,9 +156,33 @@ package struct RunController: Sendable {
 
     // MARK: - Both
 
+    /// Takes the lock on the nodes, and gives it back also when the run cannot be begun.
+    private func holdingCluster(
+        for open: OpenRun,
+        _ reason: String,
+        over hosts: HostDirectory,
+        _ seen: LockSurvey?,
+        _ body: (ClusterLock?) async throws -> RunConclusion
+    ) async throws -> RunConclusion {
+        // A look that keeps no journal changes nothing.
+        guard command == .run else { return try await body(nil) }
+        let cluster = try await ClusterLock.acquire(
+            for: .init(run: open.id, reason: reason, unlock: open.request.unlockCommand),
+            on: LockNodes(open.play, hosts),
+            seen: seen
+        )
+        do {
+            return try await body(cluster)
+        } catch {
+            _ = await cluster.release()
+            throw error
+        }
+    }
+
     private func perform(
         _ open: OpenRun,
         over hosts: HostDirectory,
+        _ cluster: ClusterLock?,
         replacing stale: [String],
         _ observer: any RunObserver,
         _ signals: AsyncStream<RunEngine.Signal>
@@ -166,21 +197,37 @@ package struct RunController: Sendable {
         )
         let facts = JournalledFacts(store: store, run: open.id)
         let ledger = try await replicaLedger(of: open)
+        let fence: @Sendable (String) -> [any MutationGuard] = { host in cluster.map { [$0.fence(on: host)] } ?? [] }
+        var runner = StepRunner(run: open.id, play: open.play, hosts: hosts, facts: facts)
+        // The lock first: a controller that has lost it must not write its replica either.
+        runner.guards = { call, host in
+            fence(host) + [replicaGuard(ledger, call, host, of: open.play, over: hosts, replacing: stale)]
+        }
         let engine = RunEngine(
             run: open.id,
             plan: open.plan,
-            runner: StepRunner(run: open.id, play: open.play, hosts: hosts, facts: facts) { call, host in
-                [replicaGuard(ledger, call, host, of: open.play, over: hosts, replacing: stale)]
-            },
-            quorum: QuorumObserver(play: open.play, hosts: hosts, members: open.plan.inputs.members),
+            runner: runner,
+            quorum: QuorumObserver(play: open.play, hosts: hosts, members: open.plan.inputs.members, lock: cluster),
             journal: RunJournal(store: store, run: open.id),
             observer: observer,
             facts: facts,
             grace: grace
         )
         await engine.tell(.runStarted(open.header))
+        for gone in cluster?.replaced ?? [] {
+            await engine.announce("took the lock over, its process is gone: \(gone)")
+        }
         let result = await engine.perform(history: open.history, signals: signals)
-        await tellNodes(RunState(result.verdict), of: open, ledger, engine, over: hosts, replacing: stale)
+        await tellNodes(
+            RunState(result.verdict),
+            of: open,
+            ledger,
+            engine,
+            over: hosts,
+            behind: fence,
+            replacing: stale
+        )
+        async let left = leave(cluster, after: result)
         let look = result.verdict == .done ? [:] : await ClusterLook.members(of: open.play, hosts)
         let conclusion = await RunConclusion.draw(
             from: .init(
@@ -192,6 +239,7 @@ package struct RunController: Sendable {
                 commands: RepeatedCommands(command: command, request: open.request, state: stateArguments)
             )
         )
+        for warning in await left { await engine.tell(.notice(Notice(.warning, warning))) }
         await engine.tell(conclusion.kind)
         // The verdict is on the screen already; a journal that cannot take it must not hide it.
         do {
@@ -207,6 +255,19 @@ package struct RunController: Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try encoder.encode(["arguments": request.extraVariables]), as: UTF8.self)
+    }
+
+    /// Gives the lock back at an orderly end; it stays while a step that nobody waited for may be at work.
+    private func leave(_ cluster: ClusterLock?, after result: RunEngine.Result) async -> [String] {
+        guard let cluster else { return [] }
+        if result.machine.isAnyStepInFlight {
+            return [
+                "a step was left at work, so the lock stays on the nodes; `pawl resume` on this machine takes it over"
+            ]
+        }
+        return await cluster.release().sorted { $0.key < $1.key }.map { host, why in
+            "\(host): the lock could not be given back: \(why)"
+        }
     }
 
     private func record(_ run: String, _ plan: Plan, _ request: RunRequest) throws -> RunRecord {

@@ -3,7 +3,7 @@
 /// Why a run could not be begun or taken up, with the exit code that says so.
 package struct RunControllerError: Error, Sendable, CustomStringConvertible {
     package enum Code: Sendable {
-        case unknownRun, nothingToDo, drift, unreachable, refused
+        case unknownRun, nothingToDo, drift, unreachable, refused, locked
     }
 
     package var code: Code
@@ -19,6 +19,7 @@ package struct RunControllerError: Error, Sendable, CustomStringConvertible {
     package var exitCode: Int32 {
         switch code {
         case .unknownRun, .nothingToDo: 64
+        case .locked: 5
         case .drift: 6
         case .unreachable, .refused: 4
         }

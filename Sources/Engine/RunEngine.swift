@@ -126,6 +126,12 @@ package struct RunEngine: Sendable {
         try? await facts.record("proof:\(step.action)", evidence.summary)
     }
 
+    /// Something that is told and goes on record.
+    func announce(_ text: String) async {
+        await tell(.notice(Notice(.warning, text)))
+        try? await journal.note(text, host: nil)
+    }
+
     func tell(_ kind: RunEvent.Kind) async {
         await observer.receive(RunEvent(at: Date().timeIntervalSince1970, run: run, kind: kind))
     }

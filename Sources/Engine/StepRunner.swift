@@ -73,7 +73,8 @@ struct StepRunner: Sendable {
                 step: call.step.id,
                 host: call.step.host,
                 error.message,
-                remedy: error.remedy
+                remedy: error.remedy,
+                isFenced: error.isFenced
             )
             return Ending(outcome: error.isInDoubt ? .inDoubt(told) : .failed(told), evidence: nil)
         }

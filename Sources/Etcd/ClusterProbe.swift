@@ -22,21 +22,75 @@ package enum ClusterProbe {
 
     /// Each member's id, leader and health.
     package static func health(_ nodes: [EtcdNode]) async -> [String: Result<MemberHealth, EtcdProbeError>] {
-        await each(nodes) { node throws(EtcdProbeError) in
-            var script = ProbeScript(node.settings)
-            script.ask(MemberHealth.requests)
-            return try MemberHealth(try await script.run(on: node, label: "ask etcd for its health"))
+        await health(nodes, beside: [:]).mapValues(\.member)
+    }
+
+    /// Each member's id, leader and health, and in the same remote command the answer to a question about its node.
+    package static func health(
+        _ nodes: [EtcdNode],
+        beside shell: [String: String]
+    ) async -> [String: Accompanied<MemberHealth>] {
+        await each(nodes, beside: shell, label: "ask etcd for its health", MemberHealth.requests) {
+            answer throws(EtcdProbeError) in try MemberHealth(answer)
         }
     }
 
     /// Each member's own status, without anything that goes through raft: what `/health` costs is an entry in the log,
     /// so that indexes are compared with this.
     package static func statuses(_ nodes: [EtcdNode]) async -> [String: Result<EndpointStatus, EtcdProbeError>] {
-        await each(nodes) { node throws(EtcdProbeError) in
+        await statuses(nodes, beside: [:]).mapValues(\.member)
+    }
+
+    /// Each member's own status, and in the same remote command the answer to a question about its node.
+    package static func statuses(
+        _ nodes: [EtcdNode],
+        beside shell: [String: String]
+    ) async -> [String: Accompanied<EndpointStatus>] {
+        await each(nodes, beside: shell, label: "ask etcd for its status", [.status]) {
+            answer throws(EtcdProbeError) in
+            try answer.decode("status") { EndpointStatus(json: $0) }
+        }
+    }
+
+    /// What a member told, and what its node told beside it, also where the member said nothing.
+    package struct Accompanied<Value: Sendable>: Sendable {
+        package var member: Result<Value, EtcdProbeError>
+        package var node: String?
+    }
+
+    /// Asks every member, and its node by a piece of shell, which is by host.
+    private static func each<Value: Sendable>(
+        _ nodes: [EtcdNode],
+        beside shell: [String: String],
+        label: String,
+        _ requests: [EtcdRequest],
+        _ read: @escaping @Sendable (ProbeAnswer) throws(EtcdProbeError) -> Value
+    ) async -> [String: Accompanied<Value>] {
+        let answers = await each(nodes) { node throws(EtcdProbeError) in
             var script = ProbeScript(node.settings)
-            script.ask([.status])
-            let answer = try await script.run(on: node, label: "ask etcd for its status")
-            return try answer.decode("status") { EndpointStatus(json: $0) }
+            if let shell = shell[node.name] { script.ask("node", shell) }
+            script.ask(requests)
+            let answer = try await script.run(on: node, label: label)
+            return Accompanied(
+                member: result { () throws(EtcdProbeError) in try read(answer) },
+                node: answer["node"]?.text
+            )
+        }
+        return answers.mapValues { answer in
+            switch answer {
+            case .success(let accompanied): accompanied
+            case .failure(let error): Accompanied(member: .failure(error), node: nil)
+            }
+        }
+    }
+
+    private static func result<Value>(
+        _ body: () throws(EtcdProbeError) -> Value
+    ) -> Result<Value, EtcdProbeError> {
+        do throws(EtcdProbeError) {
+            return .success(try body())
+        } catch {
+            return .failure(error)
         }
     }
 

@@ -23,6 +23,8 @@ package enum EtcdctlCommand: Sendable, Hashable {
     case dump(revision: Int64?)
     /// Of a db file that no etcd has open.
     case snapshotStatus(path: String)
+    /// The member's own db into a file on its node, with 32 bytes of checksum behind it.
+    case snapshotSave(path: String)
 
     var words: [String] {
         switch self {
@@ -39,6 +41,7 @@ package enum EtcdctlCommand: Sendable, Hashable {
             ["get", "", "--from-key", "--consistency=s", "-w", "json"]
                 + (revision.map { ["--rev", String($0)] } ?? [])
         case .snapshotStatus(let path): ["snapshot", "status", path, "-w", "json"]
+        case .snapshotSave(let path): ["snapshot", "save", path]
         }
     }
 

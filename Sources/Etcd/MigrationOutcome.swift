@@ -49,6 +49,8 @@ package struct MigrationOutcome: Sendable, Hashable {
     package var seconds: Double
     /// An earlier attempt was taken back first.
     package var wasRestored: Bool
+    /// The db was prepared on a copy, and only renamed into place.
+    package var wasPrepared: Bool
     /// What could not be compared because the baseline is not known.
     package var remark: String?
 
@@ -93,7 +95,8 @@ package struct MigrationOutcome: Sendable, Hashable {
             keys: gate.keys,
             seconds: (Double(report["milliseconds"] ?? "") ?? 0) / 1000,
             wasRestored: report["restored"] == "yes",
-            remark: gate.remark
+            wasPrepared: report["swapped"] == "yes",
+            remark: report["unprepared"].map { "migrated in place, because \($0)" } ?? gate.remark
         )
     }
 

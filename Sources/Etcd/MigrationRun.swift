@@ -12,8 +12,18 @@ extension Migration {
         package var noTTL: Bool
         package var attempt: Int
         package var timeout: Duration
+        /// The db that is swapped in, where one was prepared.
+        package var prepared: PreparedMigration.Record?
 
-        package init(etcdctl: String, user: String, noTTL: Bool, attempt: Int, timeout: Duration) {
+        package init(
+            etcdctl: String,
+            user: String,
+            noTTL: Bool,
+            attempt: Int,
+            timeout: Duration,
+            prepared: PreparedMigration.Record? = nil
+        ) {
+            self.prepared = prepared
             self.etcdctl = etcdctl
             self.user = user
             self.noTTL = noTTL
@@ -31,10 +41,13 @@ extension Migration {
         let values = NodeReport.assignments([
             "ETCDCTL": options.etcdctl, "AS": options.user, "NOTTL": options.noTTL ? "yes" : "",
             "ATTEMPT": String(options.attempt), "LIMIT": String(max(1, seconds - min(10, seconds / 4))),
+            "PREPARED": options.prepared?.path ?? "", "IDENTITY": options.prepared?.identity ?? "",
+            "REVISION": options.prepared.map { String($0.revisionBefore) } ?? "",
         ])
         return RemoteCommand(
             "etcdctl migrate on \(dataDir)",
-            script: head + values + Self.checkScript + Self.migrateScript + Self.gateScript,
+            script: head + values + Self.checkScript + Self.beginScript + Self.swapScript + Self.migrateScript
+                + Self.gateScript,
             effect: .mutating,
             timeout: options.timeout
         )
@@ -63,12 +76,8 @@ extension Migration {
 
         """#
 
-    /// Runs the tool under a deadline and under watch.
-    ///
-    /// `etcdctl` reads the v2 state before it asks for the db's lock, so once it waits for the lock what it read is
-    /// stale, and it must not go on (etcdctl/ctlv3/command/migrate_command.go, `rebuildStoreV2` before
-    /// `prepareBackend`). It warns on standard error after one second; the watcher looks for that.
-    private static let migrateScript = #"""
+    /// Notes that the db will be another one from now on, and looks at the one of the backup.
+    private static let beginScript = #"""
         printf 'begun %s\n' "$ATTEMPT" >"$BACKUP/migration" && sync -- "$BACKUP/migration" "$BACKUP" ||
           fail "cannot write $BACKUP/migration" "make room there"
         if [ -e "$saved" ]; then
@@ -78,6 +87,41 @@ extension Migration {
         else
           say index_before no; echo '{"revision":0,"totalKey":0}' >"$work/before"; status=
         fi
+
+        """#
+
+    /// Renames the prepared db into place, where it is the one that was proven, and was made of a db that is as far as
+    /// this one.
+    ///
+    /// Its content was judged when it was made; here only its identity is, so that this takes no longer for more data.
+    private static let swapScript = #"""
+        swapped=no
+        if [ -n "$PREPARED" ]; then
+          identity() { stat -c '%i %s %.Y %U:%G %a' -- "$1" 2>/dev/null; }
+          if [ -n "$status" ]; then wait "$status"; status=; fi
+          revision=$(sed -n 's/.*"revision":\([0-9]*\).*/\1/p' "$work/before")
+          if [ "$(identity "$PREPARED/db")" != "$IDENTITY" ]; then say unprepared "$PREPARED/db is not what was prepared"
+          elif [ "$revision" != "$REVISION" ]; then
+            say unprepared "the v3 store is at revision $revision, and was at $REVISION when the copy was made"
+          else
+            mv -f -T -- "$PREPARED/db" "$snap/db" && sync -- "$snap" || fail "cannot rename $PREPARED/db to $snap/db"
+            swapped=yes; code=0; last="finished transforming keys"; : >"$work/noise"
+            say code 0; say last "$last"; say milliseconds 0
+            told() { sed -n "s/^$1=//p" "$PREPARED/prepared"; }
+            told before >"$work/before"; told after >"$work/now"; say index_before "$(told index_before)"
+          fi
+          say swapped "$swapped"
+        fi
+
+        """#
+
+    /// Runs the tool under a deadline and under watch.
+    ///
+    /// `etcdctl` reads the v2 state before it asks for the db's lock, so once it waits for the lock what it read is
+    /// stale, and it must not go on (etcdctl/ctlv3/command/migrate_command.go, `rebuildStoreV2` before
+    /// `prepareBackend`). It warns on standard error after one second; the watcher looks for that.
+    private static let migrateScript = #"""
+        if [ "$swapped" = no ]; then
         set -- "$ETCDCTL" migrate "--data-dir=$data"
         if [ -n "$WALDIR" ]; then set -- "$@" "--wal-dir=$wal"; fi
         if [ -n "$NOTTL" ]; then set -- "$@" --no-ttl; fi
@@ -102,6 +146,7 @@ extension Migration {
         # capnslog lines of 3.0 to 3.3 at level information are no complaint.
         grep -v -e '^[0-9][0-9-]* [0-9:.]* I | ' -e '^$' "$work/err" >"$work/noise"
         if [ -s "$work/noise" ]; then head -n 8 "$work/noise" | cut -c 1-400 | sed 's/^/stderr=/'; fi
+        fi
 
         """#
 
@@ -114,12 +159,15 @@ extension Migration {
             chown "$(stat -c %u:%g -- "$snap")" "$snap/db" 2>/dev/null; chmod 600 "$snap/db"
           fi
           relabel
-          ETCDCTL_API=3 "$ETCDCTL" snapshot status "$snap/db" -w json >"$work/now" 2>"$work/err" </dev/null 9<&- &
-          looking=$!
+          looking=
+          if [ "$swapped" = no ]; then
+            ETCDCTL_API=3 "$ETCDCTL" snapshot status "$snap/db" -w json >"$work/now" 2>"$work/err" </dev/null 9<&- &
+            looking=$!
+          fi
           sync -- "$snap/db" "$snap" || fail "the migrated db cannot be flushed to its disk"
           say owner "$(stat -c '%U %a' -- "$snap/db")"
           say owner_expected "$owner $(if [ -e "$saved" ]; then stat -c %a -- "$saved"; else echo 600; fi)"
-          wait "$looking"
+          if [ -n "$looking" ]; then wait "$looking"; fi
           say after "$(cat "$work/now")"
         else
           say after '{"revision":0,"totalKey":0}'
@@ -133,7 +181,8 @@ extension Migration {
           case "$last" in
             "finished transforming keys"|"no v2 keys to migrate")
               printf 'begun %s\nfinished %s\n' "$ATTEMPT" "$(db_identity)" >"$work/marker"
-              cat "$work/marker" >"$BACKUP/migration" && sync -- "$BACKUP/migration" || say marker unwritten ;;
+              cat "$work/marker" >"$BACKUP/migration" && sync -- "$BACKUP/migration" || say marker unwritten
+              case "$PREPARED" in */.pawl-"$RUN"-*) rm -rf -- "$PREPARED" ;; esac ;;
           esac
         fi
         """#

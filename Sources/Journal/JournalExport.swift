@@ -24,6 +24,14 @@ package struct JournalExport: Hashable, Sendable, Codable {
         facts = try await store.factHistory(of: self.run.id)
     }
 
+    init(format: String, formatVersion: Int, run: RunRecord, records: [StepRecord], facts: [FactRecord]) {
+        self.format = format
+        self.formatVersion = formatVersion
+        self.run = run
+        self.records = records
+        self.facts = facts
+    }
+
     /// Reads what ``json()`` wrote.
     package init(json: Data) throws(JournalError) {
         do {
@@ -31,6 +39,11 @@ package struct JournalExport: Hashable, Sendable, Codable {
         } catch {
             throw JournalError(.corrupt, "this is no export of a journal: \(error)")
         }
+        try check()
+    }
+
+    /// Refuses what no store would have written.
+    func check() throws(JournalError) {
         guard format == Self.format else { throw JournalError(.foreign, "this is no export of a journal") }
         guard formatVersion <= Self.formatVersion else {
             throw JournalError(.newer, "the export was written by a later version of pawl (form \(formatVersion))")

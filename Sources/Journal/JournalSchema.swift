@@ -45,7 +45,7 @@ enum JournalSchema {
             throw JournalError(
                 .foreign,
                 "\(path) is a database of something else",
-                remedy: "name another directory with --state-dir"
+                remedy: "name another directory with --state"
             )
         }
         guard found <= version else {

@@ -37,7 +37,7 @@ extension SQLiteRunStore {
         let record = record.normalized()
         try Self.check(record.problem)
         let row = try Self.row(of: record)
-        return try await write { database in
+        return try await write(durability, keeping: .record(record)) { database in
             try database.execute(sql: Self.insertStep, arguments: row)
             return database.lastInsertedRowID
         }
@@ -61,7 +61,8 @@ extension SQLiteRunStore {
         exitCode: Int32?,
         at: Date
     ) async throws(JournalError) {
-        try await write { database in
+        let content = UnwrittenRecord.State(run: run, state: state, exitCode: exitCode)
+        try await write(keeping: .state(content)) { database in
             var record = try Self.find(run, database)
             record.state = state
             record.exitCode = exitCode
@@ -119,7 +120,9 @@ extension SQLiteRunStore {
     package func recordFact(_ fact: FactRecord, _ durability: Durability) async throws(JournalError) {
         let fact = fact.normalized()
         try Self.check(fact.problem)
-        try await write(durability) { try $0.execute(sql: Self.insertFact, arguments: Self.row(of: fact)) }
+        try await write(durability, keeping: .fact(fact)) {
+            try $0.execute(sql: Self.insertFact, arguments: Self.row(of: fact))
+        }
     }
 
     package func fact(_ name: String, of run: String) async throws(JournalError) -> String? {

@@ -94,6 +94,21 @@ package final class SQLiteRunStore: RunStore {
         }
     }
 
+    /// A write whose content is kept elsewhere when the journal cannot take it.
+    func write<Value: Sendable>(
+        _ durability: Durability = .now,
+        keeping content: UnwrittenRecord.Content,
+        _ body: @escaping @Sendable (Database) throws -> Value
+    ) async throws(JournalError) -> Value {
+        do throws(JournalError) {
+            return try await write(durability, body)
+        } catch {
+            // What names a run that is not there, or makes no sense, is a slip of the caller's and no loss.
+            guard [.unwritable, .busy, .corrupt, .unreadable].contains(error.code) else { throw error }
+            throw UnwrittenRecord(content: content, directory: directory).kept(after: error)
+        }
+    }
+
     /// In WAL mode with `synchronous = NORMAL` a commit is appended to the log and not flushed; the next commit under
     /// `FULL` flushes the whole log (sqlite.org/pragma.html#pragma_synchronous).
     private static func writeUnflushed<Value>(

@@ -8,12 +8,27 @@ struct StateDirectory {
 
     var journalPath: String { path + "/journal.db" }
     var lockPath: String { path + "/journal.lock" }
+    /// Where records go that the journal could not take.
+    var unwrittenPath: String { path + "/journal.unwritten" }
+
+    /// Room that is set aside for such a record, so that a full disk has it still.
+    var sparePath: String { path + "/journal.spare" }
+    static let spareBytes = 128 << 10
 
     /// Makes the directory (0700) and an empty journal file (0600) where they are missing, and checks them where not.
     func prepare() throws(JournalError) {
         try makeDirectory()
         try checkDirectory()
         try makeFile()
+        makeSpare()
+    }
+
+    /// A directory that has no room for it has none for the journal, which will say so.
+    private func makeSpare() {
+        let file = open(sparePath, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard file >= 0 else { return }
+        defer { close(file) }
+        if posix_fallocate(file, 0, off_t(Self.spareBytes)) != 0 { unlink(sparePath) }
     }
 
     /// Checks that there is a journal to be read.
@@ -22,7 +37,7 @@ struct StateDirectory {
             throw JournalError(
                 .notFound,
                 "there is no journal in \(path)",
-                remedy: "name the directory with --state-dir"
+                remedy: "name the directory with --state"
             )
         }
         try checkDirectory()
@@ -53,7 +68,7 @@ struct StateDirectory {
             throw JournalError(
                 .insecure,
                 "others may write to \(path), and so could replace the journal",
-                remedy: "chmod 700 \(path), or name another directory with --state-dir"
+                remedy: "chmod 700 \(path), or name another directory with --state"
             )
         }
     }
@@ -89,7 +104,7 @@ struct StateDirectory {
         JournalError(
             .unwritable,
             "\(file) \(what): \(String(cString: strerror(cause)))",
-            remedy: "name a directory of your own with --state-dir"
+            remedy: "name a directory of your own with --state"
         )
     }
 }

@@ -37,6 +37,8 @@ enum LabInventory {
             ("etcd_stop", "\(service) stop"),
             ("etcd_status", "\(service) status"),
             ("backup_dir", node.backupDirectory),
+            // The nodes share one machine, and each needs a state of its own.
+            ("pawl_state_dir", "\(node.directory)/state"),
         ]
         return variables
     }

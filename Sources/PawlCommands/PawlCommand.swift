@@ -20,7 +20,9 @@ package struct PawlCommand: AsyncParsableCommand {
         version: version,
         subcommands: [
             CheckCommand.self, PlanCommand.self, RunCommand.self, ResumeCommand.self, StatusCommand.self,
-            RunsCommand.self, VerifyCommand.self, InventoryCommand.self, ActionsCommand.self, LabCommand.self,
+            RunsCommand.self, JournalCommand.self, UnlockCommand.self, VerifyCommand.self, InventoryCommand.self,
+            ActionsCommand.self,
+            LabCommand.self,
         ]
     )
 

@@ -61,6 +61,7 @@ struct RunCommand: AsyncParsableCommand {
                     request: request,
                     over: hosts,
                     superseding: supersede ? .everything : .nothing,
+                    locks: survey.locks,
                     observer: view,
                     signals: signals.signals
                 )
@@ -72,7 +73,7 @@ struct RunCommand: AsyncParsableCommand {
     /// A member that does not answer may be one that another run has stopped, which is the better thing to say.
     private func survey(_ play: Play, _ request: RunRequest, _ hosts: HostDirectory) async throws -> Survey {
         do {
-            return try await Surveyor.survey(play, hosts.readOnly())
+            return try await Surveyor.survey(play, hosts.readOnly(), lockedNextFor: request)
         } catch {
             if !supersede { try await RunController.demandFreeNodes(of: play, request, over: hosts) }
             throw error

@@ -23,12 +23,21 @@ package struct Failure: Hashable, Sendable {
     package var host: String?
     package var message: String
     package var remedy: String?
+    /// The lock is lost, so nothing more may be changed, not even to put something back.
+    package var isFenced: Bool
 
-    package init(step: StepID? = nil, host: String? = nil, _ message: String, remedy: String? = nil) {
+    package init(
+        step: StepID? = nil,
+        host: String? = nil,
+        _ message: String,
+        remedy: String? = nil,
+        isFenced: Bool = false
+    ) {
         self.step = step
         self.host = host
         self.message = message
         self.remedy = remedy
+        self.isFenced = isFenced
     }
 }
 

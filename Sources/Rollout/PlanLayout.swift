@@ -2,8 +2,8 @@
 
 /// Lays the steps of a playbook out over hosts: which stages there are, and in which order.
 ///
-/// The order of the phases: preflight, freeze, gate (the baseline), then batch after batch with a gate between them,
-/// then postflight (a last gate where there is none), then thaw. The postflight comes before the thaw because its proofs hold only while nothing writes.
+/// The order of the phases: preflight, freeze, gate (the baseline), prepare, then batch after batch with a gate between
+/// them, then postflight (a last gate where there is none), then thaw. The postflight comes before the thaw because its proofs hold only while nothing writes.
 package struct PlanLayout: Sendable {
     /// One step of the playbook, before it is laid out.
     package struct Entry: Sendable {
@@ -68,6 +68,7 @@ package struct PlanLayout: Sendable {
         switch serial {
         case .hosts(let count):
             if !entries(.steps).isEmpty { add(.gate, suffix: "@start") }
+            add(.prepare)
             for start in stride(from: 0, to: hosts.count, by: max(count, 1)) {
                 let batch = Array(hosts[start..<min(start + max(count, 1), hosts.count)])
                 addUnits(of: batch)
@@ -79,6 +80,7 @@ package struct PlanLayout: Sendable {
             }
         case .all:
             if !entries(.steps).isEmpty { add(.gate, suffix: "@start") }
+            add(.prepare)
             for entry in entries(.steps) { addBarrier(entry) }
             if entries(.postflight).isEmpty { add(.gate, suffix: "@all") }
         }

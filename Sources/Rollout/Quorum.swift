@@ -8,11 +8,14 @@ package struct Quorum: Hashable, Sendable {
     package var healthy: Set<String>
     /// What is wrong with the others, one line each; empty when all are healthy.
     package var complaints: [String]
+    /// Why nothing may be changed any more, however healthy the members are: the lock is lost.
+    package var objection: String?
 
-    package init(voters: Int, healthy: Set<String>, complaints: [String] = []) {
+    package init(voters: Int, healthy: Set<String>, complaints: [String] = [], objection: String? = nil) {
         self.voters = voters
         self.healthy = healthy
         self.complaints = complaints
+        self.objection = objection
     }
 
     /// How many voters must agree.
@@ -29,6 +32,7 @@ package struct Quorum: Hashable, Sendable {
     ///     them when it may be down already by this run's doing; then it need not be healthy.
     /// - Returns: whether the stop may go on.
     package func allows(stopping host: String, alreadyOut out: Set<String> = []) -> Bool {
+        if objection != nil { return false }
         if voters == 1 { return healthy.union(out) == [host] }
         let accountedFor = healthy.union(out)
         return accountedFor.contains(host) && accountedFor.count == voters && remaining(without: host, out) >= needed
@@ -36,6 +40,7 @@ package struct Quorum: Hashable, Sendable {
 
     /// The proof as it is printed before a stop.
     package func proof(stopping host: String, alreadyOut out: Set<String> = []) -> String {
+        if let objection { return objection }
         if voters == 1 {
             return "quorum: 1 voter, \(healthy.count) healthy; stopping \(host) is an outage until it is back"
         }

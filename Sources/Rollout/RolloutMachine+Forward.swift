@@ -92,6 +92,9 @@ extension RolloutMachine {
             return [.announce(host: host, text: proof)] + recordIntent(id)
         }
         states[id] = .pending
+        if let objection = quorum.objection {
+            return fail(Failure(step: id, host: host, objection, remedy: RolloutMachine.lockLost, isFenced: true))
+        }
         let complaints = quorum.complaints.isEmpty ? "" : ": " + quorum.complaints.joined(separator: "; ")
         return fail(
             Failure(
@@ -104,6 +107,9 @@ extension RolloutMachine {
             )
         )
     }
+
+    static let lockLost =
+        "nothing more is changed; find out who took the lock over and how the cluster stands, then `pawl resume`"
 
     static let mendFirst = "make every member healthy first, then `pawl resume`"
 

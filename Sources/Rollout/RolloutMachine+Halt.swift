@@ -13,6 +13,7 @@ extension RolloutMachine {
     mutating func settle() -> [Directive] {
         guard mode == .draining, !isAnyStepInFlight else { return [] }
         let failure = failure ?? Failure("halted")
+        if failure.isFenced { return finish(isAnythingChanged ? .halted(failure) : .refused(failure)) }
         guard isAnyMemberChanged else { return undoFreezeIfUnchanged(then: .refused(failure)) }
         let failedPhase = failure.step.flatMap { steps[$0]?.phase }
         guard plan.onFailure == .restore, failedPhase == .steps, !touchedHosts.isEmpty else {
@@ -32,9 +33,10 @@ extension RolloutMachine {
 
     // MARK: - Undo
 
-    /// Writers are let go again when no member was changed; once one was, they stay frozen.
+    /// Writers are let go again, and what was prepared is thrown away, when no member was changed; once one was, both
+    /// stay.
     mutating func undoFreezeIfUnchanged(then verdict: Verdict) -> [Directive] {
-        let begun = plan.stages.filter { $0.phase == .freeze }.flatMap(\.lanes).flatMap(\.steps)
+        let begun = plan.stages.filter { [.freeze, .prepare].contains($0.phase) }.flatMap(\.lanes).flatMap(\.steps)
             .filter(isAttemptedChange)
         guard !isAnyMemberChanged, !begun.isEmpty else { return finish(verdict) }
         let frozen = begun.filter { steps[$0]?.hasUndo == true }

@@ -115,6 +115,7 @@ extension RolloutMachine {
         }
         guard let open else { return }
         for stage in plan.stages[..<open].reversed() {
+            if stage.phase == .prepare { continue }
             guard stage.phase == .gate else { return }
             for id in stage.lanes.flatMap(\.steps) { states[id] = isInTheMiddle ? .done : .pending }
         }
@@ -128,7 +129,7 @@ extension RolloutMachine {
     }
 
     /// Steps whose truth decides how to go on: those whose end is not known, in a touched unit the newest holder of
-    /// each state, and the freeze as long as it is needed.
+    /// each state, and freeze and preparation as long as they are needed.
     private func needsObservation(_ id: StepID) -> Bool {
         guard let step = steps[id], isChange(id) else { return false }
         if state(id).isUnresolved { return true }
@@ -140,6 +141,8 @@ extension RolloutMachine {
             // A rebooted host starts its writers again.
             let holders = plan.steps.filter { $0.phase == .freeze && $0.host == host && $0.resource == resource }
             return holders.last { isAttemptedChange($0.id) }?.id == id
+        case .prepare where step.effect == .repeatable && !isTouched(host) && !isComplete(host):
+            return true
         default: return false
         }
     }
@@ -160,7 +163,7 @@ extension RolloutMachine {
                 continue
             }
             directives.append(.announce(host: host, text: driftText(step, finding)))
-            if step.phase == .freeze { states[id] = .pending } else { driftedHosts.insert(host) }
+            if step.phase == .steps { driftedHosts.insert(host) } else { states[id] = .pending }
         }
         guard driftedHosts.isEmpty || plan.onFailure == .restore else {
             let failure = Failure(

@@ -163,7 +163,8 @@ package struct RolloutMachine: Sendable {
 
     var touchedHosts: [String] { plan.hosts.filter(isTouched) }
 
-    var isAnyStepInFlight: Bool { states.values.contains(where: \.isInFlight) }
+    /// Whether a step was left at work: by a second signal, or when the journal could not be written.
+    package var isAnyStepInFlight: Bool { states.values.contains(where: \.isInFlight) }
 
     /// Hosts that this run has stopped, or has decided to stop, and not brought back.
     func hostsOut(except host: String) -> Set<String> {

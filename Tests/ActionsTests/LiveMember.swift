@@ -40,7 +40,8 @@ struct LiveMember: Sendable {
     static func with(wal: Bool = false, _ body: (LiveMember) async throws -> Void) async throws {
         let root = "/tmp/pawl-node-\(UUID().uuidString.prefix(8))"
         let address = "127.\((1...250).randomElement() ?? 1).\((1...250).randomElement() ?? 1).1"
-        let member = LiveMember(root: root, url: "http://\(address):2379")
+        var member = LiveMember(root: root, url: "http://\(address):2379")
+        member.variables["etcd_endpoint"] = .string(member.url)
         let peer = "http://\(address):2380"
         let script = """
             case $1 in

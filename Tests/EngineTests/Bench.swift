@@ -63,12 +63,12 @@ struct Bench: Sendable {
     }
 
     /// The state directory of a node.
-    func nodeState(_ host: String) -> String { desk.file("state-\(host)") }
+    func nodeState(_ host: String) -> String { desk.file(host) }
 
     var log: [String] { desk.lines(of: "log") }
 
     var request: RunRequest {
-        desk.request(extra: ["dir=\(desk.path)", "pawl_state_dir={{dir}}/state-{{inventory_hostname}}"])
+        desk.request(extra: ["dir=\(desk.path)", "pawl_state_dir=\(desk.path)/{{ inventory_hostname }}"])
     }
 
     var controller: RunController { controller(store) }

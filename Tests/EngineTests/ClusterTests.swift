@@ -34,6 +34,21 @@ struct ClusterTests {
             let all = await observe(members)
             #expect(all == Quorum(voters: 3, healthy: ["n1", "n2", "n3"]))
 
+            let lock = try await ClusterLock.acquire(
+                for: .init(run: "r1", reason: "run", unlock: "pawl unlock"),
+                on: LockNodes(live.play, live.hosts)
+            )
+            let locked = QuorumObserver(play: live.play, hosts: live.hosts, members: members, lock: lock)
+            #expect(await locked.observe() == all)
+            for name in ["n1", "n3"] {
+                let directory = try #require(lock.directories[name])
+                try FileManager.default.removeItem(atPath: directory + "/lock")
+            }
+            let unlocked = await locked.observe()
+            #expect(unlocked.healthy == all.healthy)
+            #expect(unlocked.objection?.contains("1 of 3 nodes have it") == true)
+            #expect(!unlocked.allows(stopping: "n1"))
+
             var strange = members
             strange["n2"] = "abc"
             let other = await observe(strange)

@@ -27,7 +27,7 @@ struct LiveCluster: Sendable {
                 let script = try cluster.controlScript(of: member)
                 inventory +=
                     "\(member.name) etcd_endpoint=\(member.clientURL) etcd_data_dir=\(member.dataDir)"
-                    + " pawl_state_dir=\(cluster.directory)/pawl-\(member.name)"
+                    + " pawl_state_dir=\(cluster.directory)/state-\(member.name)"
                     + ["start", "stop", "status"].map { " etcd_\($0)='sh \(script) \($0)'" }.joined() + "\n"
             }
             inventory += """

@@ -95,7 +95,16 @@ import Testing
         #expect(plan.inputs.members["n3"] == "3")
     }
 
-    @Test(arguments: ["migrate_etcd_v2_to_v3", "backup_etcd", "restart_etcd"])
+    @Test func `a prepared migration differs in what is done before the first member only`() throws {
+        let inPlace = Planner.plan(try shipped("migrate_etcd_v2_to_v3"), survey(last: "n3"))
+        let prepared = Planner.plan(try shipped("migrate_etcd_v2_to_v3_prepared"), survey(last: "n3"))
+        #expect(prepared.steps.filter { $0.phase != .prepare } == inPlace.steps)
+        #expect(
+            prepared.steps.filter { $0.phase == .prepare }.map(\.action) == Array(repeating: "etcd_prepare", count: 3)
+        )
+    }
+
+    @Test(arguments: ["migrate_etcd_v2_to_v3", "migrate_etcd_v2_to_v3_prepared", "backup_etcd", "restart_etcd"])
     func `every shipped playbook can be planned`(name: String) throws {
         let play = try shipped(name)
         let plan = Planner.plan(play, survey(last: "n3"))

@@ -169,7 +169,10 @@ struct WitnessedHost: RemoteHost {
     var name: String { host.name }
 
     func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
-        if command.effect == .mutating { await witness.isAboutToChange(name, command.label) }
+        // The lock is taken before anything is intended.
+        if command.effect == .mutating, !command.label.hasPrefix("lock:") {
+            await witness.isAboutToChange(name, command.label)
+        }
         return try await host.run(command)
     }
 

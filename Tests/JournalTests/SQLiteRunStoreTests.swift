@@ -24,7 +24,7 @@ import Testing
             #expect(try mode(of: directory) == 0o700)
             #expect(try mode(of: scratch.appending(path: "a")) == 0o700)
             let files = try FileManager.default.contentsOfDirectory(atPath: directory.path).sorted()
-            #expect(files == ["journal.db", "journal.db-shm", "journal.db-wal", "journal.lock"])
+            #expect(files == ["journal.db", "journal.db-shm", "journal.db-wal", "journal.lock", "journal.spare"])
             for file in files { #expect(try mode(of: directory.appending(path: file)) == 0o600) }
         }
     }

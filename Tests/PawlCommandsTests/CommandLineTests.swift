@@ -132,6 +132,8 @@ import Testing
             (ResumeCommand.self, ["looking at the nodes first", "--state", "<name>", "from the nodes", "--grace"]),
             (StatusCommand.self, ["what to do next", "Reads the journal only"]),
             (RunsCommand.self, ["newest first", "--state"]),
+            (JournalCommand.self, ["export"]),
+            (UnlockCommand.self, ["gone for good", "--reason", "--limit", "--yes", "--no-become"]),
             (VerifyCommand.self, ["Changes nothing", "hashkv"]),
             (InventoryCommand.self, ["--list", "--graph", "--host", "ansible-inventory"]),
             (ActionsCommand.self, ["Markdown"]),

@@ -8,7 +8,7 @@ enum SampleActions {
     typealias Parameter = ActionSchema.Parameter
 
     static let all = [
-        service, backup, diskFree, command, waitFor, pause, ready, migrate, healthy, consistent, verified,
+        service, backup, diskFree, command, waitFor, pause, ready, migrate, prepare, healthy, consistent, verified,
     ]
 
     static let service = ActionSchema(
@@ -107,6 +107,16 @@ enum SampleActions {
             Parameter("no_ttl", .boolean, default: .bool(false), "Leave keys with a TTL out."),
         ],
         example: "- etcd_migrate: { data_dir: /var/lib/etcd }"
+    )
+    static let prepare = ActionSchema(
+        word: "etcd_prepare",
+        summary: "Migrates a copy.",
+        parameters: [
+            Parameter("data_dir", .path, required: true, "The data dir."),
+            Parameter("wal_dir", .path, "The WAL dir."),
+            Parameter("no_ttl", .boolean, default: .bool(false), "Leave keys with a TTL out."),
+        ],
+        example: "- etcd_prepare: { data_dir: /var/lib/etcd }"
     )
     static let healthy = ActionSchema(
         word: "etcd_healthy",

@@ -123,6 +123,15 @@ struct PlanLayoutTests {
         )
     }
 
+    @Test func `what is prepared is prepared on all hosts behind the first gate`() throws {
+        let plan = SamplePlan(hasPrepare: true).make()
+        #expect(
+            plan.stages.prefix(5).map(\.id) == ["preflight.1", "freeze.1", "gate.1@start", "prepare.1", "steps@n1"]
+        )
+        let prepare = try #require(plan.stages.first { $0.phase == .prepare })
+        #expect(prepare.lanes.map(\.steps) == [["prepare.1/n1"], ["prepare.1/n2"], ["prepare.1/n3"]])
+    }
+
     @Test func `a playbook without steps has no gate`() {
         let entries = SamplePlan().entries.filter { $0.phase != .steps }
         let layout = PlanLayout.lay(entries.filter { $0.phase != .gate }, over: ["n1"], serial: .hosts(1))

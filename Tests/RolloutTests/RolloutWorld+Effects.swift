@@ -18,6 +18,8 @@ extension RolloutWorld {
         var service = Service.up
         var contents = Contents.v2
         var hasBackup = false
+        /// A migrated copy lies beside the data.
+        var hasCopy = false
     }
 
     enum Writers {
@@ -39,6 +41,10 @@ extension RolloutWorld {
         case "thaw":
             if !memory.mayThaw(plan) { violate("\(id) thawed too early") }
             writers[host] = extent == .none ? writers[host] : extent == .partly ? .unclear : .open
+        case "prepare":
+            if nodes[host]?.service != .up { return "refused: the member does not run" }
+            if plan.hosts.contains(where: { nodes[$0]?.contents == .v2 }) == false { violate("\(id) is of no use") }
+            if extent != .none { nodes[host]?.hasCopy = extent == .fully }
         case "stop": stop(id, host, extent)
         case "backup":
             if extent == .none { break }
@@ -51,6 +57,7 @@ extension RolloutWorld {
             if nodes[host]?.contents != .v2 { violate("\(id) happened twice") }
             if nodes[host]?.hasBackup != true { violate("\(id) without a backup") }
             nodes[host]?.contents = extent == .partly ? .partial : .migrated
+            nodes[host]?.hasCopy = false
         case "start":
             if nodes[host]?.contents != .migrated { violate("\(id) started on data that is not migrated") }
             start(host, extent)
@@ -69,6 +76,7 @@ extension RolloutWorld {
         case "freeze":
             if !memory.mayThaw(plan) { violate("\(id) was taken back though a member was changed") }
             writers[host] = extent == .none ? writers[host] : extent == .partly ? .unclear : .open
+        case "prepare": if extent != .none { nodes[host]?.hasCopy = false }
         case "start": stop(id, host, extent)
         case "migrate":
             if nodes[host]?.service != .down { return "refused: the member runs" }
@@ -131,6 +139,7 @@ extension RolloutWorld {
             let wanted = step.action == "stop" ? Node.Service.down : .up
             return node?.service == .unclear
                 ? .inDoubt("deactivating") : node?.service == wanted ? .done : .notBegun("as before")
+        case "prepare": return node?.hasCopy == true ? .done : .notBegun("no copy")
         case "backup": return node?.hasBackup == true ? .done : .notBegun("no backup")
         case "migrate":
             return switch node?.contents {
@@ -164,6 +173,13 @@ extension RolloutWorld {
         nodes[host]?.service = .up
         notes.append(.remark("-- \(host) is started by hand"))
         return true
+    }
+
+    /// Somebody removes the copy that a host was prepared with.
+    mutating func removeCopy(_ host: String) {
+        guard nodes[host]?.hasCopy == true else { return }
+        nodes[host]?.hasCopy = false
+        notes.append(.remark("-- the copy on \(host) is removed"))
     }
 
     /// An operator puts everything in order: each member is where the journal says that the run left it.

@@ -200,24 +200,29 @@ extension RolloutWorld {
     mutating func checkEnd() {
         guard let verdict else { return }
         let isFrozen = writers.values.contains { $0 != .open }
+        let copies = plan.hosts.filter { nodes[$0]?.hasCopy == true }
         switch verdict {
         case .done:
             for host in plan.hosts where !isMigrated(host) { violate("done, and \(host) is not migrated") }
             for host in plan.hosts where memory.provenAt[host, default: 0] <= memory.lastChange[host, default: 0] {
                 violate("done, and \(host) was not proven after its last change")
             }
+            if !copies.isEmpty { violate("done, and copies are left on \(copies)") }
             if isFrozen, plan.stages.contains(where: { $0.phase == .thaw }) { violate("done, and not thawed") }
             let gates = plan.steps.filter { $0.phase == .gate }.map(\.id)
             if !memory.gatesPassed.isSuperset(of: gates) { violate("done, and a gate was not passed") }
             if (memory.verifiedAt ?? 0) <= (memory.lastChange.values.max() ?? 0) { violate("done, and not verified") }
         case .refused:
-            if !memory.changedHosts.isEmpty || isFrozen { violate("refused, and something was changed") }
+            if !memory.changedHosts.isEmpty || isFrozen || !copies.isEmpty {
+                violate("refused, and something was changed")
+            }
         case .halted(let failure):
             checkRestored(failure)
         case .interrupted where !memory.isAbandoned:
             for host in plan.hosts where !isMigrated(host) && !isAsBefore(host) {
                 violate("interrupted, and \(host) is in the middle")
             }
+            if !memory.hasBegunUnit, !copies.isEmpty { violate("interrupted, unchanged, and copies are left") }
             if !memory.hasBegunUnit, isFrozen, hasFreezeUndo { violate("interrupted, unchanged, and still frozen") }
         case .interrupted, .drifted: break
         }

@@ -15,6 +15,8 @@ struct SamplePlan: Sendable {
     var hasExplicitThaw = false
     var migrateHasUndo = true
     var mayRedoMigrate = true
+    /// Whether copies are migrated on all hosts before the first is touched.
+    var hasPrepare = false
 
     func make() -> Plan {
         let layout = PlanLayout.lay(entries, over: hosts, serial: serial)
@@ -35,6 +37,7 @@ struct SamplePlan: Sendable {
         all.append(
             entry(.freeze, 1, "freeze", freezeEffect, resource: "writers", hasUndo: freezeHasUndo, on: writers)
         )
+        if hasPrepare { all.append(entry(.prepare, 1, "prepare", .repeatable, resource: "copy", hasUndo: true)) }
         all += [
             entry(.steps, 1, "stop", .repeatable, .takesOut, resource: "service etcd", hasUndo: true),
             entry(.steps, 2, "backup", .repeatable),

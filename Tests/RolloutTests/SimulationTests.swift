@@ -47,12 +47,19 @@ struct Story {
 
     init(seed: UInt64) {
         var dice = SplitMix64(seed: seed &* 0x5851_f42d_4c95_7f2d)
-        world = RolloutWorld(Story.plan(&dice).make(), seed: seed)
+        // Its own dice, so that seeds keep their stories.
+        var others = SplitMix64(seed: seed ^ 0x9e37_79b9_7f4a_7c15)
+        var plan = Story.plan(&dice)
+        plan.hasPrepare = others.chance(perMille: 400)
+        world = RolloutWorld(plan.make(), seed: seed)
         world.odds = Story.odds(&dice)
         var verdict: Verdict?
         for _ in 0..<(1 + dice.below(5)) {
             verdict = world.run()
             if verdict == .done || !world.violations.isEmpty { break }
+            if others.chance(perMille: 150), let host = world.plan.hosts.randomElement(using: &others) {
+                world.removeCopy(host)
+            }
             if dice.chance(perMille: 150), let host = world.plan.hosts.randomElement(using: &dice) {
                 world.startByHand(host)
             }

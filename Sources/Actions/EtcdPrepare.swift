@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Etcd
+import Fleet
+import Playbooks
+import Remote
+import Rollout
+
+/// `etcd_prepare`: migrates a copy of a running member, and proves it, so that `etcd_migrate` has only to swap it in.
+package struct EtcdPrepare: Action {
+    package static let scope = ActionScope.host
+    package static let schema = ActionSchema(
+        word: "etcd_prepare",
+        summary: """
+            Migrates a copy of a running member's WAL and snapshots beside its data directory, and proves the result, so that \
+            the member is out for a restart only. Writers must be frozen.
+            """,
+        parameters: [
+            .init("data_dir", .path, required: true, "The data directory of the member."),
+            .init("wal_dir", .path, "The WAL directory, when it is outside the data directory. Empty means none."),
+            .init(
+                "no_ttl",
+                .boolean,
+                default: .bool(false),
+                "Leave out keys that expire; must be as in `etcd_migrate`."
+            ),
+        ],
+        example: """
+            - name: Migrate a copy
+              etcd_prepare: { data_dir: /var/lib/etcd/default }
+              timeout: 30m
+            """
+    )
+
+    private let dataDir: String
+    private let walDir: String?
+    private let noTTL: Bool
+
+    package init(_ parameters: Parameters) throws(ActionFailure) {
+        dataDir = try requirePath(parameters.string("data_dir"), "data_dir")
+        walDir = try parameters.string("wal_dir").map { path throws(ActionFailure) in try requirePath(path, "wal_dir") }
+        noTTL = parameters.boolean("no_ttl") ?? false
+    }
+
+    package var traits: ActionTraits {
+        ActionTraits(effect: .repeatable, resource: "prepared copy", hasUndo: true, defaultTimeout: .seconds(1800))
+    }
+
+    private func migration(_ context: ActionContext) -> PreparedMigration {
+        PreparedMigration(dataDir: dataDir, walDir: walDir, run: context.run)
+    }
+
+    package func observe(_ context: ActionContext) async throws(ActionFailure) -> Observation {
+        let command = migration(context).findCommand(timeout: context.timeout)
+        let report = try await context.requiredTarget().report(command)
+        if let damaged = report["damaged"] { return .notBegun("\(damaged); it is made anew") }
+        guard let record = PreparedMigration.Record(report) else { return .notBegun("there is no copy of this run") }
+        let baseline = try await baseline(context)
+        do throws(MigrationOutcome.Failure) {
+            let content = try PreparedMigration.judge(found: report, baseline: baseline)
+            try? await keep(record, context)
+            return .done(Evidence("a copy at revision \(content.revision) is prepared", ["keys": "\(content.keys)"]))
+        } catch {
+            return .notBegun("the copy cannot be used: \(error.message)")
+        }
+    }
+
+    package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
+        let target = try context.requiredTarget()
+        let settings = EtcdSettings(variables: target.variables)
+        let options = Migration.Options(
+            etcdctl: settings.etcdctl,
+            user: settings.user,
+            noTTL: noTTL,
+            attempt: context.attempt,
+            timeout: context.timeout
+        )
+        let report = try await target.report(migration(context).makeCommand(options, settings: settings))
+        let baseline = try await baseline(context)
+        let outcome: MigrationOutcome
+        do throws(MigrationOutcome.Failure) {
+            outcome = try MigrationOutcome.judge(report, baseline: baseline)
+        } catch {
+            throw ActionFailure(
+                "the copy cannot be used: \(error.message)",
+                remedy: "nothing of the member was touched; are its writers frozen?"
+            )
+        }
+        guard let record = PreparedMigration.Record(report) else { throw ActionFailure("the copy was not told of") }
+        try await keep(record, context)
+        return Evidence(
+            "\(outcome.keys) keys migrated on a copy to revision \(outcome.revision) in \(outcome.seconds) s",
+            ["keys": "\(outcome.keys)", "revision": "\(outcome.revision)", "seconds": "\(outcome.seconds)"]
+        )
+    }
+
+    package func undo(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
+        let command = migration(context).removeCommand(timeout: context.timeout)
+        let report = try await context.requiredTarget().report(command)
+        try await context.record("prepared_path", "")
+        return Evidence(report["removed"].map { "\($0) is removed" } ?? "there was no copy")
+    }
+
+    /// What `etcd_migrate` finds the copy by.
+    private func keep(_ record: PreparedMigration.Record, _ context: ActionContext) async throws(ActionFailure) {
+        try await context.record("prepared_identity", record.identity)
+        try await context.record("prepared_from_revision", String(record.revisionBefore))
+        try await context.record("prepared_no_ttl", String(noTTL))
+        try await context.record("prepared_path", record.path)
+    }
+
+    private func baseline(_ context: ActionContext) async throws(ActionFailure) -> MigrationBaseline {
+        MigrationBaseline(
+            maxIndex: try await context.number("baseline_max_index"),
+            keys: try await context.number("baseline_keys"),
+            ttlKeys: try await context.number("baseline_ttl_keys"),
+            noTTL: noTTL
+        )
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Remote
+import Rollout
+
+/// The lock of a cluster, held: on a majority of the play's hosts, fenced by its token.
+///
+/// docs/design/lock.md says how it is taken, held and left.
+struct ClusterLock: Sendable {
+    /// What was written on the nodes.
+    let lock: NodeLock
+    /// The state directory of each host that has it.
+    let directories: [String: String]
+    /// Locks of controllers that are proven to be gone, which it replaced.
+    let replaced: Set<NodeLock>
+    private let nodes: LockNodes
+
+    init(
+        _ lock: NodeLock,
+        in directories: [String: String],
+        replacing replaced: Set<NodeLock>,
+        on nodes: LockNodes
+    ) {
+        self.lock = lock
+        self.directories = directories
+        self.replaced = replaced
+        self.nodes = nodes
+    }
+
+    // MARK: - Holding it
+
+    /// The fence in front of every change of a host.
+    func fence(on host: String) -> any MutationGuard {
+        guard let directory = directories[host] else { return NoLock(host: host) }
+        return LockGuard(lock.key, in: directory, of: nodes.nodes[host]?.user)
+    }
+
+    /// Asks the nodes of the cluster whether they still have it, by host.
+    var questions: [String: String] { nodes.questions(to: nodes.members) }
+
+    /// Why the lock must be taken for lost, from the answers to ``questions``; `nil` while a majority has it.
+    func objection(to answers: [String: String]) -> String? {
+        var survey = LockSurvey()
+        for host in nodes.members { survey.note(answers[host], from: host) }
+        let kept = survey.sights.filter { $0.value.lock?.key == lock.key }
+        if kept.count >= nodes.needed { return nil }
+        let others = nodes.members.compactMap { host -> String? in
+            if kept[host] != nil { return nil }
+            guard let sight = survey.sights[host] else { return "\(host): \(survey.failures[host] ?? "not asked")" }
+            return "\(host): " + (sight.lock.map { "held by \($0)" } ?? "held by nobody")
+        }
+        return "this run has lost the lock of the cluster: \(kept.count) of \(nodes.members.count) nodes have it, "
+            + "\(nodes.needed) are needed; " + others.joined(separator: "; ")
+    }
+
+    // MARK: - Leaving it
+
+    /// Gives it back on every node that has it.
+    ///
+    /// - Returns: for each node where that failed, why.
+    func release() async -> [String: String] {
+        await LockRounds(nodes: nodes).release(lock.key, in: directories)
+    }
+}
+
+/// A host on which the lock was not taken: it did not answer then, so nothing is changed on it.
+private struct NoLock: MutationGuard {
+    let host: String
+
+    func prologue(for command: RemoteCommand) throws(RemoteError) -> String {
+        throw RemoteError(
+            .fenced,
+            host: host,
+            "\(command.label): this run has no lock on \(host), which did not answer when the lock was taken",
+            remedy: "make the host reachable, then `pawl resume`"
+        )
+    }
+
+    func epilogue(for command: RemoteCommand) -> String { "" }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Remote
+import Rollout
+
+/// Takes a lock on the nodes and gives it back: performs what ``LockClaim`` decides.
+struct LockRounds: Sendable {
+    let nodes: LockNodes
+
+    /// How it went, with what people must be told.
+    struct End: Sendable {
+        var result: LockClaim.Result
+        /// Locks of others that were in the way.
+        var holders: [String: NodeLock] = [:]
+        /// Why a node could not be written to.
+        var failures: [String: String] = [:]
+    }
+
+    /// Takes a lock on the hosts of the cluster, then on those beside it.
+    ///
+    /// - Parameters:
+    ///   - lock: what is written; its token is the claim's.
+    ///   - claim: decides; its sights may hold locks that are replaced.
+    ///   - survey: what the nodes showed.
+    ///   - note: a line for the nodes' `unlocks`, when this is an operator's decision.
+    /// - Returns: whether it is held, and if not, why.
+    func take(_ lock: NodeLock, _ claim: LockClaim, _ survey: LockSurvey, note: String? = nil) async -> End {
+        var end = await takeCluster(lock, claim, survey, note)
+        guard case .held(var held) = end.result else { return end }
+        let others = Set(survey.sights.keys).subtracting(nodes.members)
+        guard !others.isEmpty else { return end }
+        await withTaskGroup(of: Reply.self) { group in
+            for host in others {
+                group.addTask { await take(lock, on: host, survey, replacing: survey.sights[host]?.lock?.key, note) }
+            }
+            for await reply in group {
+                end.note(reply)
+                if reply.answer == .taken { held.insert(reply.host) }
+                if case .held(let holder) = reply.answer { end.result = .lost(node: reply.host, to: holder) }
+                if reply.answer == .behind { end.result = .stale }
+            }
+        }
+        if case .held = end.result {
+            end.result = .held(nodes: held)
+        } else {
+            _ = await release(lock.key, in: survey.sights.mapValues(\.directory))
+        }
+        return end
+    }
+
+    private func takeCluster(_ lock: NodeLock, _ claim: LockClaim, _ survey: LockSurvey, _ note: String?) async -> End {
+        await withTaskGroup(of: Reply.self) { group in
+            var claim = claim
+            var end = End(result: .tooFew(reached: 0, needed: claim.needed))
+            var directives = claim.begin()
+            while true {
+                for directive in directives {
+                    switch directive {
+                    case .take(let host, let holder):
+                        let key = holder.map { NodeLock.Key(run: $0.run, token: $0.token) }
+                        group.addTask { await take(lock, on: host, survey, replacing: key, note) }
+                    case .giveBack(let host):
+                        group.addTask { await giveBack(lock.key, on: host, survey) }
+                    case .finish(let result):
+                        end.result = result
+                        return end
+                    }
+                }
+                guard let reply = await group.next() else { return end }
+                end.note(reply)
+                directives = claim.handle(reply.answer, from: reply.host)
+            }
+        }
+    }
+
+    /// Removes a lock from the nodes that have it.
+    ///
+    /// - Returns: for each node where that failed, why.
+    func release(_ key: NodeLock.Key, in directories: [String: String]) async -> [String: String] {
+        await withTaskGroup(of: (String, String?).self) { group in
+            for (host, directory) in directories {
+                group.addTask {
+                    switch await run("lock: give it back", LockScript.release(key, in: directory), on: host) {
+                    case .success: (host, nil)
+                    case .failure(let trouble): (host, trouble.message)
+                    }
+                }
+            }
+            var failures: [String: String] = [:]
+            for await (host, failure) in group { failures[host] = failure }
+            return failures
+        }
+    }
+
+    // MARK: - One node
+
+    /// What one node said.
+    struct Reply: Sendable {
+        var host: String
+        var answer: LockClaim.Answer
+        var holder: NodeLock?
+        var failure: String?
+    }
+
+    private func take(
+        _ lock: NodeLock,
+        on host: String,
+        _ survey: LockSurvey,
+        replacing key: NodeLock.Key?,
+        _ note: String?
+    ) async -> Reply {
+        guard let directory = survey.sights[host]?.directory else { return Reply(host: host, answer: .notReached) }
+        let script = LockScript.take(lock, in: directory, replacing: key, note: note)
+        switch await run("lock: take it", script, on: host) {
+        case .success(.taken): return Reply(host: host, answer: .taken)
+        case .success(.held(let other)):
+            let holder = LockClaim.Holder(run: other.key.run, token: other.key.token)
+            return Reply(host: host, answer: .held(holder), holder: other)
+        case .success(.behind): return Reply(host: host, answer: .behind)
+        case .success(.released), .success(.absent): return Reply(host: host, answer: .inDoubt)
+        case .failure(let trouble):
+            return Reply(host: host, answer: trouble.mayHaveBegun ? .inDoubt : .notReached, failure: trouble.message)
+        }
+    }
+
+    private func giveBack(_ key: NodeLock.Key, on host: String, _ survey: LockSurvey) async -> Reply {
+        guard let directory = survey.sights[host]?.directory else { return Reply(host: host, answer: .notReached) }
+        switch await run("lock: give it back", LockScript.release(key, in: directory), on: host) {
+        case .success: return Reply(host: host, answer: .givenBack)
+        case .failure(let trouble): return Reply(host: host, answer: .inDoubt, failure: trouble.message)
+        }
+    }
+
+    /// Why a node did not answer as asked.
+    private struct Trouble: Error {
+        var message: String
+        var mayHaveBegun: Bool
+    }
+
+    private func run(_ label: String, _ script: String, on host: String) async -> Result<LockScript.Answer, Trouble> {
+        guard let node = nodes.nodes[host] else {
+            return .failure(Trouble(message: "no such host", mayHaveBegun: false))
+        }
+        do {
+            let command = RemoteCommand(label, script: script, effect: .mutating, timeout: .seconds(20))
+            return .success(try LockScript.answer(try await node.host.run(command)))
+        } catch let error as RemoteError {
+            return .failure(Trouble(message: error.message, mayHaveBegun: !error.isNotBegun))
+        } catch {
+            // The node says what failed, and not how far it came before that.
+            return .failure(Trouble(message: "\(error)", mayHaveBegun: true))
+        }
+    }
+}
+
+extension LockRounds.End {
+    fileprivate mutating func note(_ reply: LockRounds.Reply) {
+        holders[reply.host] = reply.holder ?? holders[reply.host]
+        failures[reply.host] = reply.failure ?? failures[reply.host]
+    }
+}

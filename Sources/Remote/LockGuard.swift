@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The fence: a mutating command is begun only while the node's lock is the one under which it was ordered.
+///
+/// Each command asks the node itself, so a controller that lost the lock without knowing changes nothing more. The
+/// fence starts no program where the state directory is the script's own.
+package struct LockGuard: MutationGuard {
+    private let lock: NodeLock.Key
+    private let directory: String
+    private let user: String?
+
+    /// - Parameters:
+    ///   - lock: the lock that this controller took.
+    ///   - directory: the node's state directory, as the node said it when the lock was taken.
+    ///   - user: whose directory it is, for a command that runs as somebody who must not look into it; `nil` for the
+    ///     login user.
+    package init(_ lock: NodeLock.Key, in directory: String, of user: String?) {
+        self.lock = lock
+        self.directory = directory
+        self.user = user
+    }
+
+    package func prologue(for command: RemoteCommand) -> String {
+        // In a subshell, so that the script inherits nothing of it. `[ -e ]` is false too where one may not look.
+        """
+        (
+        state=\(ShellQuoting.quote(directory))
+        \(LockScript.functions)\
+        lock_token=; lock_run=; lock_owner=; lock_host=; lock_since=; lock_reason=
+        if [ -e "$state/lock" ]; then { lock_read; } 2>/dev/null
+        \(otherUser)fi
+        if [ "$lock_token" = \(lock.token) ] && [ "$lock_run" = \(ShellQuoting.quote(lock.run)) ]; then exit 0; fi
+        if [ -n "$lock_token" ]; then
+          lock_now="run $lock_run of $lock_owner on $lock_host holds it since $lock_since, reason: $lock_reason"
+        else
+          lock_now="nobody holds it now"
+        fi
+        lock_last=$(tail -n 1 "$state/unlocks" 2>/dev/null)
+        guard_refuse "this run has lost the lock on this node; $lock_now${lock_last:+; last unlock: $lock_last}" \
+        \(ShellQuoting.quote(Self.remedy))
+        ) || exit "$?"
+
+        """
+    }
+
+    package func epilogue(for command: RemoteCommand) -> String { "" }
+
+    /// For a step that does not run as the owner of the directory, which nobody else may look into.
+    private var otherUser: String {
+        guard let user else { return "" }
+        return """
+            elif [ ! -x "$state" ]; then
+              lock_text=$(sudo -n -u \(ShellQuoting.quote(user)) -- cat -- "$state/lock" 2>/dev/null)
+              while IFS= read -r lock_line; do
+                case $lock_line in token=*) lock_token=${lock_line#token=};; run=*) lock_run=${lock_line#run=};; esac
+              done <<LOCK_TEXT
+            $lock_text
+            LOCK_TEXT
+
+            """
+    }
+
+    private static let remedy =
+        "nothing more is changed; find out who took it over and how the cluster stands, then `pawl resume`"
+}
