@@ -11,9 +11,6 @@ import Rollout
 ///
 /// Contacts nothing.
 package struct PlayLoader {
-    /// Variables that pawl itself reads.
-    private static let variableNames = EtcdSettings.variableNames.union([NodeState.variable])
-
     private var diagnostics: [Diagnostic] = []
     private let request: RunRequest
 
@@ -120,7 +117,7 @@ package struct PlayLoader {
     ) {
         let known = host.variables.merging(inventory.magicVariables(of: host)) { _, magic in magic }
         let variables = collect { () throws(DiagnosticsError) in
-            try scope.filledVariables(inventory: known, requiring: Self.variableNames)
+            try scope.filledVariables(inventory: known, requiring: Self.ownVariables)
         }
         if let variables { checkState(variables, of: host) }
         var resolved = host
@@ -142,7 +139,7 @@ package struct PlayLoader {
     }
 
     private func warnings(_ extra: [String: Value], _ playbook: Playbook, _ inventory: Inventory) -> [Diagnostic] {
-        let known = inventory.hosts.reduce(into: Self.variableNames) { $0.formUnion($1.variables.keys) }
+        let known = inventory.hosts.reduce(into: Self.ownVariables) { $0.formUnion($1.variables.keys) }
         return inventory.warnings + ExtraVariables.warnings(for: extra, playbook: playbook, known: known)
     }
 

@@ -13,6 +13,8 @@ struct ReplicaClosing: Sendable {
     let plan: Plan
     let planDigest: String
     let hosts: HostDirectory
+    /// What must hold on a node before it is told anything: the lock.
+    let fence: @Sendable (String) -> [any MutationGuard]
     /// First lines of replicas that may be written over.
     let stale: [String]
 
@@ -67,7 +69,7 @@ struct ReplicaClosing: Sendable {
             command.script = script.closing(text, onlyWhereOpen: onlyWhereOpen)
         }
         do throws(RemoteError) {
-            let result = try await target.host.run(command)
+            let result = try await GuardedHost(target.host, guards: fence(place.host)).run(command)
             guard result.exitCode != 0 else { return nil }
             let said = result.errorOutput.split(separator: "\n").last.map(String.init) ?? "exit code \(result.exitCode)"
             return RemoteError(.refused, host: place.host, "\(command.label): \(said)")

@@ -29,7 +29,7 @@ struct ReplicaGuard: MutationGuard {
         } catch {
             if isUndo { return ReplicaScript.nothing }
             throw RemoteError(
-                .refused,
+                .unrecorded,
                 host: place.host,
                 "\(command.label): not begun, because the run cannot be put on record on the node: \(error.message)",
                 remedy: error.remedy

@@ -55,12 +55,13 @@ struct ReplicaScript: Sendable {
             + "; } 2>/dev/null || :; fi"
     }
 
-    private var beginning: String { state.shell + Self.nothing + "\n" + ownership }
+    /// Another run's replica fences like a lost lock: nothing is taken back either. Anything else is a plain failure.
+    private var beginning: String { state.shell + Self.nothing + "\nreplica_kind=unrecorded\n" + ownership }
 
     private func end(_ mustSucceed: Bool) -> String {
         let refusal =
             "guard_refuse \"not begun, because the run cannot be put on record on the node: $replica_why\""
-            + " \"$replica_remedy\""
+            + " \"$replica_remedy\" \"$replica_kind\""
         return mustSucceed ? "[ -n \"$replica_written\" ] || \(refusal)\n" : ""
     }
 
@@ -77,6 +78,7 @@ struct ReplicaScript: Sendable {
               replica_line=
               if [ -f "$state/run" ] && [ ! -L "$state/run" ]; then IFS= read -r replica_line <"$state/run" || :; fi
               case $replica_line in \(mine)) return 0 ;; esac
+              replica_kind=fenced
               replica_why="$state/run is of another run, which is open"
               replica_remedy="pawl status -i INVENTORY shows it"
               return 1

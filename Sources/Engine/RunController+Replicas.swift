@@ -161,6 +161,7 @@ extension RunController {
         _ ledger: ReplicaLedger,
         _ engine: RunEngine,
         over hosts: HostDirectory,
+        behind fence: @escaping @Sendable (String) -> [any MutationGuard],
         replacing stale: [String]
     ) async {
         guard keepsReplicas else { return }
@@ -171,6 +172,7 @@ extension RunController {
             plan: open.plan,
             planDigest: (try? open.plan.digest()) ?? "",
             hosts: hosts,
+            fence: fence,
             stale: stale
         )
         for error in await closing.tell(state) {

@@ -53,8 +53,7 @@ package struct RunController: Sendable {
     ///   - signals: SIGINT and SIGTERM.
     /// - Returns: the last words and the exit code.
     /// - Throws: ``JournalError`` when the run cannot be put on record, or another controller holds the journal;
-    ///   ``RunControllerError`` when another controller holds the cluster.
-    ///   ``RunControllerError`` when the nodes are in the middle of another run.
+    ///   ``RunControllerError`` when another controller holds the cluster, or the nodes are in the middle of another run.
     package func run(
         _ plan: Plan,
         of play: Play,
@@ -228,9 +227,10 @@ package struct RunController: Sendable {
         let openRuns = try await store.runs().filter { $0.isOpen && $0.id != open.id }.map(\.id)
         try await store.recordFact(Backup.openRuns, openRuns.joined(separator: " "), of: open.id)
         let ledger = try await replicaLedger(of: open)
+        let fence: @Sendable (String) -> [any MutationGuard] = { host in admission.map { [$0.fence(on: host)] } ?? [] }
+        // The lock first: a controller that has lost it must not write its replica either.
         let runner = StepRunner(run: open.id, play: open.play, hosts: hosts, facts: facts) { call, host in
-            let replica = replicaGuard(ledger, call, host, of: open.play, over: hosts, replacing: stale)
-            return (admission.map { [$0.fence(on: host)] } ?? []) + [replica]
+            fence(host) + [replicaGuard(ledger, call, host, of: open.play, over: hosts, replacing: stale)]
         }
         let engine = RunEngine(
             run: open.id,
@@ -258,7 +258,15 @@ package struct RunController: Sendable {
             await hosts.closeAll()
             throw refusal
         }
-        await tellNodes(RunState(result.verdict), of: open, ledger, engine, over: hosts, replacing: stale)
+        await tellNodes(
+            RunState(result.verdict),
+            of: open,
+            ledger,
+            engine,
+            over: hosts,
+            behind: fence,
+            replacing: stale
+        )
         async let left = leave(await admission?.lock, after: result)
         let look = result.verdict == .done ? [:] : await ClusterLook.members(of: open.play, hosts)
         let conclusion = await RunConclusion.draw(

@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
+import Journal
 import Remote
 
 /// Where a run of another controller stands, from its marks on the nodes (docs/design/journal.md).
 ///
 /// Only for a message: what is not there, or not understood, is left out.
-struct RunPlace: Decodable, CustomStringConvertible {
+struct RunPlace: CustomStringConvertible {
     var run: String
-    var sequence: Int?
+    var sequence: Int
     var step: String?
-    var state: String?
+    /// Whether the end of the step's command was seen on the node.
+    var isBehind: Bool
+
+    init(_ replica: RunReplica) {
+        run = replica.run.id
+        sequence = replica.extent.sequence
+        step = replica.entry.step
+        isBehind = replica.exitCode != nil
+    }
 
     var description: String {
         let name = step ?? "an unknown step"
-        return state == "ended" ? "behind step \(name)" : "at step \(name)"
+        return isBehind ? "behind step \(name)" : "at step \(name)"
     }
 
     /// What the newest mark of a run says.
@@ -26,7 +34,7 @@ struct RunPlace: Decodable, CustomStringConvertible {
             var newest: RunPlace?
             for await place in group {
                 guard let place, place.run == run, place.step != nil else { continue }
-                if (place.sequence ?? 0) >= (newest?.sequence ?? 0) { newest = place }
+                if place.sequence >= newest?.sequence ?? 0 { newest = place }
             }
             return newest
         }
@@ -41,6 +49,6 @@ struct RunPlace: Decodable, CustomStringConvertible {
             timeout: .seconds(10)
         )
         guard let result = try? await node.host.run(command), result.exitCode == 0 else { return nil }
-        return try? JSONDecoder().decode(RunPlace.self, from: Data(result.standardOutput))
+        return (try? ReplicaText.read(result.standardOutput)).map(RunPlace.init)
     }
 }

@@ -64,7 +64,7 @@ private struct GuardRefusal {
     var function: String {
         """
         guard_refuse() {
-          printf '\\036\(nonce) %s\\036%s\\n' "$(printf '%s' "$1" | tr '\\n' ' ')" "${2-}" >&2
+          printf '\\036\(nonce) %s\\036%s\\036%s\\n' "$(printf '%s' "$1" | tr '\\n' ' ')" "${2-}" "${3-}" >&2
           exit \(Self.exitCode)
         }
 
@@ -79,10 +79,11 @@ private struct GuardRefusal {
         }
         let words = line.dropFirst(mark.count).split(
             separator: "\u{1e}",
-            maxSplits: 1,
+            maxSplits: 2,
             omittingEmptySubsequences: false
         )
-        let remedy = words.count == 2 && !words[1].isEmpty ? String(words[1]) : nil
-        return RemoteError(.fenced, host: host, "\(command.label): \(words.first ?? "refused")", remedy: remedy)
+        let remedy = words.count > 1 && !words[1].isEmpty ? String(words[1]) : nil
+        let code = words.count > 2 && words[2] == "unrecorded" ? RemoteError.Code.unrecorded : .fenced
+        return RemoteError(code, host: host, "\(command.label): \(words.first ?? "refused")", remedy: remedy)
     }
 }

@@ -8,7 +8,8 @@ package protocol MutationGuard: Sendable {
     /// Shell in front of a mutating script, in the same shell as ``epilogue(for:)``.
     ///
     /// It must leave standard input and standard output alone. It refuses with `guard_refuse MESSAGE REMEDY`; then the
-    /// script is not begun, and the caller gets a ``RemoteError`` with the code `fenced`. Its functions and variables
+    /// script is not begun, and the caller gets a ``RemoteError`` with the code `fenced`, or with `unrecorded` where that
+    /// word is the third. Its functions and variables
     /// begin with the guard's name, because the script inherits them.
     func prologue(for command: RemoteCommand) async throws(RemoteError) -> String
 

@@ -4,7 +4,7 @@
 package struct RemoteError: Error, Sendable, CustomStringConvertible {
     package struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Kind: String {
-            case unreachable, hostKey, authentication, become, inDoubt, refused, fenced, transfer
+            case unreachable, hostKey, authentication, become, inDoubt, refused, fenced, unrecorded, transfer
         }
         private let kind: Kind
 
@@ -24,6 +24,8 @@ package struct RemoteError: Error, Sendable, CustomStringConvertible {
         ///
         /// The command was not begun.
         package static let fenced = Code(kind: .fenced)
+        /// The node could not take down what was about to be done; the command was not begun.
+        package static let unrecorded = Code(kind: .unrecorded)
         /// A file arrived with other bytes than it left with.
         package static let transfer = Code(kind: .transfer)
 

@@ -63,7 +63,7 @@ struct Bench: Sendable {
     }
 
     /// The state directory of a node.
-    func nodeState(_ host: String) -> String { desk.file("state-\(host)") }
+    func nodeState(_ host: String) -> String { desk.file(host) }
 
     var log: [String] { desk.lines(of: "log") }
 

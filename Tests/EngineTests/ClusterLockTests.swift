@@ -69,10 +69,7 @@ import Testing
         lock.controller.owner = "alice"
         lock.controller.host = "ctl1"
         try bench.put(lock, on: "b")
-        try bench.desk.write(
-            "b/run",
-            #"{"run":"20261121-063538-abcd","sequence":3,"step":"steps.2/b","state":"begun"}"#
-        )
+        try bench.desk.write("b/run", try Self.replica(of: lock.key.run, at: "steps.2/b"))
         let error = await #expect(throws: RunControllerError.self) { try await bench.run() }
         #expect(error?.exitCode == 5)
         let text = try #require(error?.description)
@@ -86,6 +83,26 @@ import Testing
         #expect(bench.lock(on: "a") == nil)
         #expect(bench.lock(on: "b") == lock.text)
         #expect(try await bench.store.runs().isEmpty, "nothing was begun, so nothing is journalled")
+    }
+
+    /// What a node carries of a run that has begun a step there.
+    private static func replica(of run: String, at step: String) throws -> String {
+        let record = RunRecord(
+            id: run,
+            createdAt: Date(),
+            playbookPath: "p.yaml",
+            inventoryPaths: ["i.yaml"],
+            planJSON: "{}",
+            planDigest: "d",
+            controllerHost: "ctl1",
+            controllerPID: 1,
+            version: "1"
+        )
+        let writer = RunReplica.Writer(host: "ctl1", pid: 1, version: "1")
+        let entry = RunReplica.Entry(.performing, step: step, attempt: 1, at: Date(), writer: writer)
+        return try ReplicaText.text(
+            of: RunReplica(run: record, playbook: "", records: [], facts: [], entry: entry)
+        )
     }
 
     @Test func `the lock of a process that is gone is taken over, and that is said`() async throws {

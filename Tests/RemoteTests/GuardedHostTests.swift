@@ -35,6 +35,14 @@ struct GuardedHostTests {
         #expect(error?.isNotBegun == true)
         #expect(error?.message == "change: the lock is held by bob")
         #expect(error?.remedy == "ask bob")
+        let unrecorded = GuardedHost(
+            LocalHost(),
+            guards: [ShellGuard(before: "guard_refuse 'disk full' '' unrecorded")]
+        )
+        let other = await #expect(throws: RemoteError.self) { _ = try await unrecorded.run(change("echo begun")) }
+        #expect(other?.code == .unrecorded)
+        #expect(other?.isNotBegun == true)
+        #expect(other?.remedy == nil)
         let own = try await GuardedHost(LocalHost(), guards: [ShellGuard()]).run(change("echo words >&2; exit 79"))
         #expect(own.exitCode == 79)
         #expect(own.errorOutput == "words\n")
