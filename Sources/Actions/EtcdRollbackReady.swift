@@ -156,7 +156,10 @@ package struct EtcdRollbackReady: Action {
     /// How a member that an earlier run holds down is started by hand.
     private static func letStart(_ name: String, _ context: ActionContext) -> String {
         let service = context.etcdNodes.first { $0.name == name }?.settings.service ?? "etcd"
-        return "start it first: rm -f /run/pawl/\(ColdBackup.fileName(name)).*.hold; systemctl start \(service)"
+        let variables = context.cluster.first { $0.host.name == name }?.variables ?? [:]
+        let state = NodeState(variables: variables).directory ?? "/var/lib/pawl"
+        let holds = "\(ShellQuoting.quote(state))/service/\(ColdBackup.fileName(name)).*.hold"
+        return "start it first: rm -f \(holds); systemctl start \(service)"
     }
 
     // MARK: - The way back

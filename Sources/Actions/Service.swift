@@ -90,11 +90,13 @@ package struct Service: Action {
     }
 
     private func script(_ context: ActionContext) throws(ActionFailure) -> ServiceScript {
-        ServiceScript(
+        let target = try context.requiredTarget()
+        return ServiceScript(
+            state: NodeState(variables: target.variables),
             name: name,
             commands: commands,
             within: within,
-            host: try context.requiredTarget().host.name,
+            host: target.host.name,
             run: context.run,
             step: context.step.text
         )

@@ -21,8 +21,8 @@ extension ServiceScript {
           esac
         }
         is_held() { [ -f "$note" ]; }
-        hold() { make_notes; }
-        release() { rm -f -- "$note"; }
+        hold() { make_keep; : >>"$note"; }
+        release() { forget_note; }
         left_behind() { false; }
         forget_hold() { :; }
         order_stop() { do_command "$STOP" "$WITHIN"; stop_code=$?; stop_words=$(words); }

@@ -4,8 +4,9 @@
 extension ServiceScript {
     /// The functions over `systemctl`.
     ///
-    /// A stopped unit is held down by a drop-in below `/run` with an assertion that fails as long as pawl's note is
-    /// there. `systemctl mask --runtime` would not do: it has no effect on a unit file in `/etc`, and it takes the
+    /// A stopped unit is held down by a drop-in with an assertion that fails as long as pawl's note is there. Both are on
+    /// disk, so that a reboot in the middle of a migration does not start etcd on half of it; where `/etc` cannot be
+    /// written to, the drop-in is below `/run`, and does not outlive one. `systemctl mask --runtime` would not do: it has no effect on a unit file in `/etc`, and it takes the
     /// settings of a running unit away (`ExecStop=`, `KillSignal=`, `TimeoutStopSec=`), so that the stop itself would
     /// be another one. Removing the note is enough to allow the start, so no `daemon-reload` lies in the outage; the one
     /// that forgets the drop-in, which does nothing any more, goes on behind the step. It loads what the disk holds when
@@ -16,7 +17,8 @@ extension ServiceScript {
     /// systemd as soon as it has stopped; one that failed is kept (`CollectMode=inactive`, systemd.unit(5)). So an
     /// inactive unit with the result `success` did not fail, and its exit status is looked at where it is still known.
     static let systemd = #"""
-        dropin=/run/systemd/system/$UNIT.d/99-pawl-hold.conf
+        dropin=/etc/systemd/system/$UNIT.d/99-pawl-hold.conf
+        [ -w /etc/systemd/system ] || dropin=/run/systemd/system/$UNIT.d/99-pawl-hold.conf
         look_now() {
           props=$(systemctl show -p LoadState -p ActiveState -p SubState -p MainPID -p Result -p ExecMainCode \
             -p ExecMainStatus -p ExecMainStartTimestampMonotonic -p InvocationID -p NRestarts -p Type -p ControlGroup \
@@ -49,20 +51,23 @@ extension ServiceScript {
           case " $DropInPaths " in *" $dropin "*) [ -f "$note" ] ;; *) return 1 ;; esac
         }
         hold() {
-          make_notes; : >>"$note"
+          make_keep; : >>"$note"
           word=Assert
           if [ -z "$InvocationID" ]; then
             version=$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
             if [ "${version:-0}" -lt 218 ]; then word=Condition; fi
           fi
           mkdir -p -m 755 -- "${dropin%/*}"
+          path=$note
+          case "$path" in *%*) path=$(printf '%s' "$note" | sed 's/%/%%/g') ;; esac
           printf '%s\n' "# pawl holds this unit down during a migration (run $RUN)." "[Unit]" \
-            "${word}PathExists=!$note" >"$dropin" && chmod 644 "$dropin" || fail "cannot write $dropin"
+            "${word}PathExists=!$path" >"$dropin" && chmod 644 "$dropin" || fail "cannot write $dropin"
+          sync -- "$note" "$keep" "$dropin" "${dropin%/*}" || fail "cannot flush $dropin"
           systemctl daemon-reload || fail "systemctl daemon-reload failed"
           look_now
           is_held || fail "systemd does not read $dropin, so $UNIT could be started by others" "see systemctl cat $UNIT"
         }
-        release() { rm -f -- "$note"; }
+        release() { forget_note; }
         left_behind() { [ -e "$dropin" ]; }
         forget_hold() {
           if left_behind; then

@@ -7,9 +7,10 @@ import Remote
 ///
 /// Both sets define `look_now` (sets `up`, `state`, `pid`, `instance`), `hold`, `release`, `order_stop`, `judge_stop`
 /// (sets `clean` and `proof`), `order_start`, `settled`, `last_words`, `forget_hold` and `left_behind` (whether there is
-/// something to forget). Notes about what this run did are kept in `/run/pawl`, which a reboot empties together with the
-/// state that they speak of.
+/// something to forget). Notes about what this run holds down are kept on the node's disk, those about processes in `/run/pawl`, which a
+/// reboot empties together with them.
 struct ServiceScript {
+    var state: NodeState
     var name: String
     var commands: Service.Commands?
     var within: Duration
@@ -32,7 +33,7 @@ struct ServiceScript {
                 "UNIT": unit, "RUN": run, "STEP": step,
                 "WITHIN": String(max(1, within.components.seconds)),
                 "KEY": "\(ColdBackup.fileName(host)).\(ColdBackup.fileName(unit))",
-            ]) + Self.notes
+            ]) + state.shell + Self.notes
         if let commands {
             script += NodeReport.assignments([
                 "START": commands.start, "STOP": commands.stop, "STATUS": commands.status,
@@ -70,21 +71,31 @@ struct ServiceScript {
 
     /// What this run did to the service.
     ///
-    /// `/run/pawl/KEY.hold` says that this run holds the service down and how it ended, `KEY.found` whether it ran when
-    /// this run came to it first, and `KEY.restart` which step restarted it. The last two, and `KEY.instance`, begin with
-    /// the run, and are swept when it has ended well.
+    /// In the node's state directory, `service/KEY.hold` says that this run holds the service down and how it ended, and
+    /// `service/KEY.found` whether it ran when this run came to it first. They outlive a reboot, which must not start etcd
+    /// on half a migration. `/run/pawl/KEY.restart` says which step restarted it, and `KEY.instance` who started it;
+    /// those speak of processes, and go with them. All but the first begin with the run, and are swept when it has ended
+    /// well.
     private static let notes = #"""
         notes=/run/pawl
         if [ "$(id -u)" != 0 ]; then notes=${XDG_RUNTIME_DIR:-/tmp}/pawl-$(id -u); fi
-        note=$notes/$KEY.hold
+        keep=$state/service
+        note=$keep/$KEY.hold
         noted() { sed -n "s/^$1=//p" "$note" 2>/dev/null; }
         make_notes() {
           mkdir -p -m 700 -- "$notes" 2>/dev/null
           [ -d "$notes" ] && [ ! -L "$notes" ] && [ -O "$notes" ] || fail "cannot keep notes in $notes"
         }
-        found() { if [ "$(cut -d ' ' -f 1 "$notes/$KEY.found" 2>/dev/null)" = "$RUN" ]; then cut -d ' ' -f 2 "$notes/$KEY.found"; fi; }
+        make_keep() {
+          trouble=$(make_state) || fail "cannot keep notes: $trouble" "set pawl_state_dir to another directory"
+          [ -d "$keep" ] || mkdir -m 700 -- "$keep" || fail "cannot make $keep"
+        }
+        found() {
+          if read -r word rest 2>/dev/null <"$keep/$KEY.found" && [ "$word" = "$RUN" ]; then printf '%s' "$rest"; fi
+        }
+        forget_note() { rm -f -- "$note"; sync -- "$keep" 2>/dev/null; }
         write_note() {
-          make_notes
+          make_keep
           printf '%s\n' "run=$RUN" "clean=$1" "proof=$2" >"$note.new" && mv -f -- "$note.new" "$note" ||
             fail "cannot write $note"
         }
@@ -124,8 +135,9 @@ struct ServiceScript {
             "start it, see that it is healthy, and let pawl stop it"
         fi
         was=$up
+        make_keep
+        if [ -z "$(found)" ]; then printf '%s %s\n' "$RUN" "$was" >"$keep/$KEY.found"; fi
         hold
-        if [ -z "$(found)" ]; then printf '%s %s\n' "$RUN" "$was" >"$notes/$KEY.found"; fi
         write_note no ""
         if [ "$up" != no ]; then
           old=$pid; old_birth=$(birth "$pid")
@@ -154,7 +166,7 @@ struct ServiceScript {
     private static let startFunction = #"""
         start_it() {
           look_now
-          if [ "$up" = yes ] && ! is_held; then say already yes; rm -f -- "$note"; return; fi
+          if [ "$up" = yes ] && ! is_held; then say already yes; forget_note; return; fi
           began=$(milliseconds)
           release
           order_start
@@ -162,7 +174,6 @@ struct ServiceScript {
             last_words
             fail "$UNIT did not start: $trouble" "it is not held down any more"
           }
-          rm -f -- "$note"
           say milliseconds "$(($(milliseconds) - began))"
         }
 
@@ -170,7 +181,7 @@ struct ServiceScript {
 
     private static let unstopBody = #"""
         if [ "$(found)" = no ]; then
-          release; rm -f -- "$note"; say left stopped; look_now
+          release; say left stopped; look_now
         else
           start_it
         fi

@@ -43,7 +43,7 @@ struct NodeSweep: Sendable {
             let result = try await target.host.run(
                 RemoteCommand(
                     "remove the files of run \(run)",
-                    script: script(NodeState(target.variables)),
+                    script: script(NodeState(variables: target.variables)),
                     effect: .mutating
                 )
             )
@@ -62,10 +62,10 @@ struct NodeSweep: Sendable {
             sweep_run=\(ShellQuoting.quote(run))
             notes=/run/pawl
             if [ "$(id -u)" != 0 ]; then notes=${XDG_RUNTIME_DIR:-/tmp}/pawl-$(id -u); fi
-            for file in "$notes"/*.found "$notes"/*.restart "$notes"/*.instance; do
+            for file in "$state"/service/*.found "$notes"/*.restart "$notes"/*.instance; do
               [ -f "$file" ] && read -r word rest <"$file" && [ "$word" = "$sweep_run" ] && rm -f -- "$file"
             done
-            rmdir -- "$notes" 2>/dev/null
+            rmdir -- "$notes" "$state/service" 2>/dev/null
             cd -- "$state/jobs" 2>/dev/null || exit 0
             # A job may be about to say that its end is on the disk.
             rm -rf -- "$sweep_prefix"* 2>/dev/null || { sleep 1; rm -rf -- "$sweep_prefix"*; } || exit 1

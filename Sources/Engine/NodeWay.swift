@@ -59,14 +59,6 @@ extension NodeWay {
     }
 }
 
-extension NodeState {
-    /// The state directory that the variables of a host name.
-    init(variables: [String: Value]) {
-        let directory = variables[Self.variable]?.asString
-        self.init(directory: directory?.isEmpty == true ? nil : directory)
-    }
-}
-
 extension HostDirectory {
     /// The ways to all hosts of a play, those that only freeze and thaw name behind the others.
     func nodeWays(of play: Play) -> [NodeWay] {

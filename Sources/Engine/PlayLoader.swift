@@ -127,6 +127,9 @@ package struct PlayLoader {
         hosts[host.name] = Play.Host(name: host.name, connection: connection, variables: variables)
     }
 
+    /// What pawl itself reads, beside the settings of the connection.
+    private static let ownVariables = EtcdSettings.variableNames.union([NodeState.variable])
+
     private mutating func checkState(_ variables: [String: Value], of host: InventoryHost) {
         guard let value = variables[NodeState.variable] else { return }
         if let path = value.asString, path.hasPrefix("/"), path != "/" { return }

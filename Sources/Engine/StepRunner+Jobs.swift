@@ -28,7 +28,7 @@ extension StepRunner {
         guard let name = call.step.host, let resolved = play.step(call.step),
             let target = hosts.target(name, become: resolved.become ?? play.playbook.become.value)
         else { return nil }
-        let state = NodeState(target.variables)
+        let state = NodeState(variables: target.variables)
         if past.isHalfUndone, past.undoAttempts > 0 {
             var undo = call
             (undo.isUndo, undo.attempt) = (true, past.undoAttempts)
@@ -58,12 +58,5 @@ extension StepRunner {
         } catch {
             throw ActionFailure(error)
         }
-    }
-}
-
-extension NodeState {
-    /// Where a host keeps it, by the variables of the inventory.
-    init(_ variables: [String: Value]) {
-        self.init(directory: variables[NodeState.variable]?.asString)
     }
 }

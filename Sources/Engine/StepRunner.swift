@@ -110,7 +110,7 @@ struct StepRunner: Sendable {
 
     private func target(_ name: String, become: Bool, _ call: Call) -> ActionTarget? {
         guard var target = hosts.target(name, become: become) else { return nil }
-        let state = NodeState(target.variables)
+        let state = NodeState(variables: target.variables)
         let clearing = SpentJobs.Clearing(jobs: spentJobs, host: name, state: state)
         target.host = jobHost(GuardedHost(target.host, guards: guards(call, name) + [clearing]), call, state)
         return target

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Fleet
+
 /// The directory on a node in which pawl keeps what must outlive its connections: jobs, the lock, the run's marker.
 ///
 ///     lock        who may change this node                    docs/design/lock.md
 ///     token       the highest token that a lock here ever had
 ///     run         the run's replica and where it stands       docs/design/journal.md
+///     service/    what pawl holds down, and how it was found       docs/architecture.md
 ///     jobs/ID/    one directory for each detached command     docs/design/jobs.md
 package struct NodeState: Sendable, Hashable {
     /// The inventory variable that moves it.
@@ -15,6 +18,12 @@ package struct NodeState: Sendable, Hashable {
     package var directory: String?
 
     package init(directory: String? = nil) { self.directory = directory }
+
+    /// The directory that the variables of a host name.
+    package init(variables: [String: Value]) {
+        let directory = variables[Self.variable]?.asString
+        self.init(directory: directory?.isEmpty == true ? nil : directory)
+    }
 
     /// Shell that sets `state`, and defines `make_state`, which creates the directory (0700) and prints why it cannot
     /// be trusted, if so: a link, or somebody else's.

@@ -41,6 +41,7 @@ struct LiveMember: Sendable {
         let root = "/tmp/pawl-node-\(UUID().uuidString.prefix(8))"
         let address = "127.\((1...250).randomElement() ?? 1).\((1...250).randomElement() ?? 1).1"
         var member = LiveMember(root: root, url: "http://\(address):2379")
+        member.variables["pawl_state_dir"] = .string("\(root)/state")
         member.variables["etcd_endpoint"] = .string(member.url)
         let peer = "http://\(address):2380"
         let script = """

@@ -60,7 +60,7 @@ struct ServiceSystemdTests {
             let process = "systemctl show -p MainPID local"
             _ = try await node.service("local", "stopped").perform(node.context())
             // What a start does, up to the line where its connection was cut.
-            try await node.text("rm /run/pawl/*.local.service.hold && systemctl start local")
+            try await node.text("rm /var/lib/pawl/service/*.local.service.hold && systemctl start local")
             let started = try await node.text(process)
             let start = try node.service("local", "started")
             guard case .notBegun = try await start.observe(node.context()) else {
@@ -68,7 +68,7 @@ struct ServiceSystemdTests {
                 return
             }
             _ = try await start.perform(node.context())
-            #expect(try await node.text("find /run/systemd/system -name '*pawl*'").isEmpty)
+            #expect(try await node.text("find /run/systemd /etc/systemd -name '*pawl*'").isEmpty)
             #expect(try await node.text(process) == started)
             guard case .done = try await start.observe(node.context()) else {
                 Issue.record("a start that was brought to its end is not seen as done")

@@ -48,7 +48,7 @@ struct ClusterImage: Sendable, Equatable {
     /// The backup, and the marker with the lock's token: docs/design/journal.md, docs/design/lock.md.
     private static func mayStay(_ path: String) -> Bool {
         path == "/var/backups/pawl" || path.hasPrefix("/var/backups/pawl/") && !path.hasSuffix(".partial")
-            || ["", "/run", "/token", "/lock.guard", "/unlocks"].contains {
+            || ["", "/run", "/last-run", "/token", "/lock.guard", "/unlocks"].contains {
                 path == "/var/lib/pawl\($0)"
             }
     }

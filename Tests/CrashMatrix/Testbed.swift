@@ -96,7 +96,7 @@ struct Testbed: Sendable {
         for disk in /var/lib/etcd /var/backups; do
             while mountpoint -q "$disk"; do umount -l "$disk"; done
         done
-        rm -rf /run/systemd/system/etcd.service.d /run/pawl /var/lib/pawl /var/backups/pawl
+        rm -rf /run/systemd/system/etcd.service.d /etc/systemd/system/etcd.service.d /run/pawl /var/lib/pawl /var/backups/pawl
         rm -rf /var/lib/etcd/default /var/lib/etcd/default*pawl* /var/lib/matrix/migrations /var/lib/matrix/stop*
         # Both in memory: nothing of this machine shows through there.
         find /tmp /dev/shm -xdev -mindepth 1 -maxdepth 1 -not -name 'systemd-private*' -not -name '.*' -exec rm -rf {} +

@@ -108,7 +108,7 @@ extension ClusterFixture {
         for node in nodes {
             #expect(try await isHealthy(node), "\(node.name)", sourceLocation: sourceLocation)
             hashes.insert(try await hashKV(of: node))
-            let unit = try await node.run("systemctl show -p DropInPaths etcd; ls /run/systemd/system/etcd.service.d")
+            let unit = try await node.run("systemctl show -p DropInPaths etcd; ls /etc/systemd/system/etcd.service.d")
             if node.kind == .booted {
                 #expect(!unit.standardOutput.contains("pawl"), "\(node.name) is held", sourceLocation: sourceLocation)
             }

@@ -128,11 +128,11 @@ extension EndToEnd {
                 #expect(killed.exitCode == 128 + Int(SIGKILL), "\(killed.all)")
                 let host = try killed.events().first { $0.starts("etcd_rollback") }?.host
                 let node = try cluster.node(try #require(host))
-                // What a boot does: the notes below /run are gone, and the unit is started.
+                // Somebody takes the hold away and starts the unit.
                 try await node.check(
                     """
                     while [ -n "$(find /var/lib/etcd/default/member/snap -name 'db.pawl-*')" ]; do sleep 0.1; done
-                    rm -rf /run/pawl /run/systemd/system/etcd.service.d; systemctl daemon-reload; systemctl start etcd
+                    rm -rf /run/pawl /var/lib/pawl/service /etc/systemd/system/etcd.service.d; systemctl daemon-reload; systemctl start etcd
                     """
                 )
                 let resumed = try await cluster.pawl(cluster.resumeArguments)
@@ -202,7 +202,7 @@ extension EndToEnd {
                     )
                 )
                 let left = try await node.run(
-                    "ls \(node.dataDirectory)/member/snap | grep pawl; ls /run/systemd/system/etcd.service.d /run/pawl/*.hold"
+                    "ls \(node.dataDirectory)/member/snap | grep pawl; ls /etc/systemd/system/etcd.service.d /var/lib/pawl/service/*.hold"
                 )
                 #expect(left.standardOutput == "", "\(node.name)", sourceLocation: sourceLocation)
             }
