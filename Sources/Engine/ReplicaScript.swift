@@ -55,7 +55,9 @@ struct ReplicaScript: Sendable {
             + "; } 2>/dev/null || :; fi"
     }
 
-    /// Another run's replica fences like a lost lock: nothing is taken back either. Anything else is a plain failure.
+    /// Another run's replica fences like a lost lock: nothing is taken back either.
+    ///
+    /// Anything else is a plain failure.
     private var beginning: String { state.shell + Self.nothing + "\nreplica_kind=unrecorded\n" + ownership }
 
     private func end(_ mustSucceed: Bool) -> String {
