@@ -14,7 +14,7 @@ extension ServiceScript {
         words() { tail -n 2 "$work/out" | cut -c 1-200 | tr '\n' ' '; }
         look_now() {
           do_command "$STATUS" 30
-          code=$?; state="status $code"; pid=0; instance=$(cat "$notes/$KEY.instance" 2>/dev/null)
+          code=$?; shown="status $code"; pid=0; instance=$(cat "$notes/$KEY.instance" 2>/dev/null)
           case "$code" in
             0) up=yes ;; 3) up=no ;;
             *) fail "the status command of $UNIT ended with $code: $(words)" "it must exit with 0 (runs) or 3 (stopped)" ;;

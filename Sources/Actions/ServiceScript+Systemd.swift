@@ -42,7 +42,7 @@ extension ServiceScript {
             not-found) fail "there is no unit $UNIT on this node" "see systemctl list-units" ;;
             *) fail "$UNIT cannot be loaded ($LoadState)" "see systemctl status $UNIT" ;;
           esac
-          state=$ActiveState/$SubState; pid=$MainPID; instance=${InvocationID:-$ExecMainStartTimestampMonotonic}
+          shown=$ActiveState/$SubState; pid=$MainPID; instance=${InvocationID:-$ExecMainStartTimestampMonotonic}
           case "$ActiveState" in
             active) up=yes ;; inactive|failed) up=no ;; *) up=unknown ;;
           esac
@@ -97,7 +97,7 @@ extension ServiceScript {
           look_now
           judge_end
           if [ "$stop_code" = 124 ]; then clean=no; proof="it did not stop within $WITHIN s"; fi
-          if [ "$ActiveState" != inactive ]; then clean=no; proof="$state, $proof"; fi
+          if [ "$ActiveState" != inactive ]; then clean=no; proof="$shown, $proof"; fi
           if alive "$old" "$old_birth"; then clean=no; proof="process $old is still there"; fi
           for procs in "/sys/fs/cgroup$cgroup/cgroup.procs" "/sys/fs/cgroup/systemd$cgroup/cgroup.procs"; do
             if [ -n "$cgroup" ] && [ "$cgroup" != / ] && [ -n "$(cat "$procs" 2>/dev/null)" ]; then
@@ -119,8 +119,8 @@ extension ServiceScript {
           if [ "$up" = yes ]; then
             case "$Type" in notify*) ;; *) nap; look_now ;; esac
           fi
-          trouble="systemd shows it $state, result $Result"
-          if [ "$start_code" = 124 ]; then trouble="it was not up within $WITHIN s, and is $state"; fi
+          trouble="systemd shows it $shown, result $Result"
+          if [ "$start_code" = 124 ]; then trouble="it was not up within $WITHIN s, and is $shown"; fi
           [ "$start_code" = 0 ] && [ "$up" = yes ] && [ "$pid" = "$first" ] && [ "${NRestarts:-0}" = "${count:-0}" ] &&
             [ "${count:-0}" -le "${restarts:-0}" ]
         }

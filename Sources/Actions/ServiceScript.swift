@@ -99,7 +99,7 @@ struct ServiceScript {
           printf '%s\n' "run=$RUN" "clean=$1" "proof=$2" >"$note.new" && mv -f -- "$note.new" "$note" ||
             fail "cannot write $note"
         }
-        tell() { say up "$up"; say state "$state"; say pid "$pid"; say instance "$instance"; }
+        tell() { say up "$up"; say state "$shown"; say pid "$pid"; say instance "$instance"; }
         alive() { [ "$1" != 0 ] && [ -d "/proc/$1" ] && [ "$(birth "$1")" = "$2" ]; }
         birth() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
         nap() { sleep 0.2 2>/dev/null || sleep 1; }

@@ -268,6 +268,8 @@ package struct RunController: Sendable {
             replacing: stale
         )
         async let left = leave(await admission?.lock, after: result)
+        let sweep = NodeSweep(run: open.id, play: open.play, hosts: hosts)
+        async let swept = result.verdict == .done ? sweep.sweep(open.plan) : []
         let look = result.verdict == .done ? [:] : await ClusterLook.members(of: open.play, hosts)
         let conclusion = await RunConclusion.draw(
             from: .init(
@@ -286,12 +288,9 @@ package struct RunController: Sendable {
         )
         for warning in await left { await engine.tell(.notice(Notice(.warning, warning))) }
         await engine.tell(conclusion.kind)
-        if result.verdict == .done {
-            let sweep = NodeSweep(run: open.id, play: open.play, hosts: hosts)
-            for trouble in await sweep.sweep(open.plan) {
-                let text = "files of this run are left on the node: \(trouble.reason)"
-                await engine.tell(.notice(Notice(.warning, host: trouble.host, text)))
-            }
+        for trouble in await swept {
+            let text = "files of this run are left on the node: \(trouble.reason)"
+            await engine.tell(.notice(Notice(.warning, host: trouble.host, text)))
         }
         // The verdict is on the screen already; a journal that cannot take it must not hide it.
         do {

@@ -7,7 +7,7 @@ import Journal
 import Rollout
 import Testing
 
-@Suite struct ResumeTests {
+@Suite(.timeLimit(.minutes(2))) struct ResumeTests {
     @Test func `the first signal brings the current host to its end and stops there`() async throws {
         let bench = try Bench()
         let (signals, sender) = AsyncStream.makeStream(of: RunEngine.Signal.self)
@@ -69,7 +69,7 @@ import Testing
         try bench.desk.write("go", ": # end")
         #expect(try await resumed.exitCode == 0)
         #expect(bench.log == Bench.fullLog)
-        let left = (try? FileManager.default.contentsOfDirectory(atPath: bench.desk.file("node"))) ?? []
+        let left = (try? FileManager.default.contentsOfDirectory(atPath: bench.nodeState("b"))) ?? []
         #expect(!left.contains("jobs"))
     }
 
@@ -97,7 +97,7 @@ import Testing
         let bench = try await abandoned(Bench.playbook.replacing("redo: after-undo", with: "redo: never"))
         let id = try await bench.record().id
         // As if the controller had died between the intent and the command.
-        let job = bench.desk.file("node/jobs/\(id).steps.1%2Fb.1")
+        let job = bench.nodeState("b") + "/jobs/\(id).steps.1%2Fb.1"
         try bench.desk.write("go", ": # end")
         while !FileManager.default.fileExists(atPath: job + "/flushed") { try await Task.sleep(for: .milliseconds(20)) }
         try FileManager.default.removeItem(atPath: job)
