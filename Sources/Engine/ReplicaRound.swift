@@ -43,32 +43,35 @@ package struct ReplicaRound: Sendable {
 
     /// Asks nodes, read-only.
     package static func ask(_ ways: [NodeWay]) async -> ReplicaRound {
-        await withTaskGroup(of: (Int, Result<[Finding], RemoteError>).self) { group in
-            var answers = [Result<[Finding], RemoteError>?](repeating: nil, count: ways.count)
-            var waiting = Array(ways.enumerated()).dropFirst(0)
-            func next() {
-                guard let (index, way) = waiting.popFirst() else { return }
-                group.addTask {
-                    do throws(RemoteError) {
-                        return (index, .success(try await ask(way)))
-                    } catch {
-                        return (index, .failure(error))
-                    }
-                }
+        await withTaskGroup(of: Answer.self) { group in
+            var answers: [Answer] = []
+            var waiting = ways.enumerated().makeIterator()
+            for _ in 0..<width {
+                if let (index, way) = waiting.next() { group.addTask { await answer(of: way, index) } }
             }
-            for _ in 0..<width { next() }
-            while let (index, answer) = await group.next() {
-                answers[index] = answer
-                next()
+            while let answer = await group.next() {
+                answers.append(answer)
+                if let (index, way) = waiting.next() { group.addTask { await Self.answer(of: way, index) } }
             }
-            var round = ReplicaRound(findings: [], unreachable: [])
-            for answer in answers.compactMap(\.self) {
-                switch answer {
-                case .success(let findings): round.findings += findings
-                case .failure(let error): round.unreachable.append(error)
-                }
-            }
-            return round
+            answers.sort { $0.index < $1.index }
+            return ReplicaRound(findings: answers.flatMap(\.findings), unreachable: answers.compactMap(\.error))
+        }
+    }
+
+    /// What one node said, and its place among the nodes.
+    private struct Answer: Sendable {
+        var index: Int
+        var findings: [Finding] = []
+        var error: RemoteError?
+    }
+
+    /// A function of its own and a type of its own: as a tuple with a typed error, an optimized build of Swift 6.3 lost
+    /// the index.
+    private static func answer(of way: NodeWay, _ index: Int) async -> Answer {
+        do throws(RemoteError) {
+            return Answer(index: index, findings: try await ask(way))
+        } catch {
+            return Answer(index: index, error: error)
         }
     }
 

@@ -124,7 +124,8 @@ extension Migration {
     ///
     /// `etcdctl` reads the v2 state before it asks for the db's lock, so once it waits for the lock what it read is
     /// stale, and it must not go on (etcdctl/ctlv3/command/migrate_command.go, `rebuildStoreV2` before
-    /// `prepareBackend`). It warns on standard error after one second; the watcher looks for that.
+    /// `prepareBackend`). It warns on standard error after one second; the watcher looks for that. Its `sleep` outlives it,
+    /// so it must not keep descriptor 8, by which a job is known to be running.
     private static let migrateScript = #"""
         if [ "$swapped" = no ]; then
         set -- "$ETCDCTL" migrate "--data-dir=$data"
@@ -140,7 +141,7 @@ extension Migration {
           while kill -0 "$tool"; do
             if grep -q 'waiting for etcd to close' "$work/err"; then kill -KILL "-$tool"; exit; fi
             sleep 0.3
-          done ) >/dev/null 2>&1 </dev/null 9<&- &
+          done ) >/dev/null 2>&1 </dev/null 9<&- 8>&- &
         watcher=$!
         wait "$tool"; code=$?
         say milliseconds "$(($(milliseconds) - began))"

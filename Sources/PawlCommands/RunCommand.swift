@@ -75,7 +75,9 @@ struct RunCommand: AsyncParsableCommand {
         do {
             return try await Surveyor.survey(play, hosts.readOnly(), lockedNextFor: request)
         } catch {
-            if !supersede { try await RunController.demandFreeNodes(of: play, request, over: hosts) }
+            if !supersede, error.code != .locked {
+                try await RunController.demandFreeNodes(of: play, request, over: hosts)
+            }
             throw error
         }
     }
