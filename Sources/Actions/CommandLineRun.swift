@@ -27,7 +27,7 @@ struct CommandLineRun: Sendable {
     /// The node's own deadline in whole seconds, before the deadline of the transport.
     var nodeLimit: Int {
         let seconds = Int(timeout.components.seconds)
-        return max(1, seconds > 20 ? seconds - 5 : seconds - 1)
+        return max(1, seconds - min(5, max(1, seconds / 4)))
     }
 
     /// The line's words reach `sh -c` as one quoted word; its standard input is empty.

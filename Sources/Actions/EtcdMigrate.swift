@@ -57,15 +57,6 @@ package struct EtcdMigrate: Action {
         return Migration(dataDir: dataDir, walDir: walDir, backup: ColdBackup(path: path), run: context.run)
     }
 
-    private func baseline(_ context: ActionContext) async throws(ActionFailure) -> MigrationBaseline {
-        MigrationBaseline(
-            maxIndex: try await context.number("baseline_max_index"),
-            keys: try await context.number("baseline_keys"),
-            ttlKeys: try await context.number("baseline_ttl_keys"),
-            noTTL: noTTL
-        )
-    }
-
     /// What is found, once nobody is at work on the data any more.
     ///
     /// A step that outlived its controller has a deadline of its own on the node, so it is waited for; deciding from
@@ -108,7 +99,7 @@ package struct EtcdMigrate: Action {
         }
         let recorded = try await recorded(context)
         switch try await state(migration, thorough: false, context).conclude(
-            baseline: try await baseline(context),
+            baseline: try await context.migrationBaseline(noTTL: noTTL),
             recorded: recorded
         ) {
         case .done(let revision, let keys, let reason):
@@ -136,7 +127,7 @@ package struct EtcdMigrate: Action {
             timeout: context.timeout,
             prepared: try await prepared(context)
         )
-        let baseline = try await baseline(context)
+        let baseline = try await context.migrationBaseline(noTTL: noTTL)
         var command = migration.runCommand(options)
         command.isDetached = context.isJob
         let report = try await target.report(command)

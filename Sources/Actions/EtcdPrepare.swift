@@ -43,7 +43,13 @@ package struct EtcdPrepare: Action {
     }
 
     package var traits: ActionTraits {
-        ActionTraits(effect: .repeatable, resource: "prepared copy", hasUndo: true, defaultTimeout: .seconds(1800))
+        ActionTraits(
+            effect: .repeatable,
+            resource: "prepared copy",
+            hasUndo: true,
+            defaultTimeout: .seconds(1800),
+            job: .always
+        )
     }
 
     private func migration(_ context: ActionContext) -> PreparedMigration {
@@ -55,14 +61,15 @@ package struct EtcdPrepare: Action {
         let report = try await context.requiredTarget().report(command)
         if let damaged = report["damaged"] { return .notBegun("\(damaged); it is made anew") }
         guard let record = PreparedMigration.Record(report) else { return .notBegun("there is no copy of this run") }
-        let baseline = try await baseline(context)
+        let baseline = try await context.migrationBaseline(noTTL: noTTL)
+        let content: (revision: Int, keys: Int, remark: String?)
         do throws(MigrationOutcome.Failure) {
-            let content = try PreparedMigration.judge(found: report, baseline: baseline)
-            try? await keep(record, context)
-            return .done(Evidence("a copy at revision \(content.revision) is prepared", ["keys": "\(content.keys)"]))
+            content = try PreparedMigration.judge(found: report, baseline: baseline)
         } catch {
             return .notBegun("the copy cannot be used: \(error.message)")
         }
+        try await keep(record, context)
+        return .done(Evidence("a copy at revision \(content.revision) is prepared", ["keys": "\(content.keys)"]))
     }
 
     package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
@@ -76,7 +83,7 @@ package struct EtcdPrepare: Action {
             timeout: context.timeout
         )
         let report = try await target.report(migration(context).makeCommand(options, settings: settings))
-        let baseline = try await baseline(context)
+        let baseline = try await context.migrationBaseline(noTTL: noTTL)
         let outcome: MigrationOutcome
         do throws(MigrationOutcome.Failure) {
             outcome = try MigrationOutcome.judge(report, baseline: baseline)
@@ -107,14 +114,5 @@ package struct EtcdPrepare: Action {
         try await context.record("prepared_from_revision", String(record.revisionBefore))
         try await context.record("prepared_no_ttl", String(noTTL))
         try await context.record("prepared_path", record.path)
-    }
-
-    private func baseline(_ context: ActionContext) async throws(ActionFailure) -> MigrationBaseline {
-        MigrationBaseline(
-            maxIndex: try await context.number("baseline_max_index"),
-            keys: try await context.number("baseline_keys"),
-            ttlKeys: try await context.number("baseline_ttl_keys"),
-            noTTL: noTTL
-        )
     }
 }

@@ -23,6 +23,16 @@ extension ActionContext {
         return value?.isEmpty == true ? nil : value
     }
 
+    /// What the preflight, or the first gate, recorded of the v2 keys.
+    func migrationBaseline(noTTL: Bool) async throws(ActionFailure) -> MigrationBaseline {
+        MigrationBaseline(
+            maxIndex: try await number("baseline_max_index"),
+            keys: try await number("baseline_keys"),
+            ttlKeys: try await number("baseline_ttl_keys"),
+            noTTL: noTTL
+        )
+    }
+
     /// A number that is a fact of the whole cluster.
     func number(_ name: String) async throws(ActionFailure) -> Int? {
         try await facts.fact(name).flatMap(Int.init)

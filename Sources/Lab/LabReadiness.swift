@@ -63,7 +63,11 @@ struct LabReadiness: Sendable {
                 let leader = try await get("\(node.clientURL)/v2/stats/self").standardOutput
                 guard leader.contains("\"leader\":\"") else { return "no leader: \(leader)" }
                 let keys = try await get("\(node.clientURL)/v2/keys/")
-                return keys.exitCode == 0 ? nil : "the v2 store does not answer: \(keys.standardError)"
+                guard keys.exitCode == 0 else { return "the v2 store does not answer: \(keys.standardError)" }
+                // A new cluster speaks 3.0.0 until its leader has asked all members (etcdserver, `monitorVersions`).
+                let version = try await get("\(node.clientURL)/version").standardOutput
+                let decided = !version.contains("\"etcdcluster\":\"3.0.0\"") && !version.contains("not_decided")
+                return decided ? nil : "the cluster has not found out its version yet: \(version)"
             }
         }
         var leaders: Set<String> = []

@@ -3,11 +3,9 @@
 @preconcurrency import Dispatch
 import Engine
 import Foundation
+import Synchronization
 
 /// SIGINT and SIGTERM as a stream: the first asks for a safe point, every later one to stop waiting.
-///
-/// ## Concurrency
-/// The counter is touched on the one serial queue that both signal sources deliver on.
 struct SignalSource: Sendable {
     let signals: AsyncStream<RunEngine.Signal>
 
@@ -17,16 +15,16 @@ struct SignalSource: Sendable {
     static func install() async -> SignalSource {
         let (stream, sender) = AsyncStream.makeStream(of: RunEngine.Signal.self)
         let queue = DispatchQueue(label: "pawl.signals")
-        let counter = Counter()
+        let seen = SeenSignals()
         var sources: [any DispatchSourceSignal] = []
         for number in [SIGINT, SIGTERM] {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler {
-                counter.value += 1
-                sender.yield(counter.value == 1 ? .interrupt : .abandon)
+                let isFirst = seen.count.add(1, ordering: .relaxed).oldValue == 0
+                sender.yield(isFirst ? .interrupt : .abandon)
                 ExitReason.say(
-                    counter.value == 1
+                    isFirst
                         ? "\nstopping at the next safe point; once more stops waiting (the run can be resumed either way)"
                         : "\nno longer waiting; what runs on the node is in doubt until `pawl resume` looks at it"
                 )
@@ -42,8 +40,7 @@ struct SignalSource: Sendable {
         return SignalSource(signals: stream)
     }
 
-    /// Touched on `queue` only.
-    private final class Counter: @unchecked Sendable {
-        var value = 0
+    private final class SeenSignals: Sendable {
+        let count = Atomic(0)
     }
 }

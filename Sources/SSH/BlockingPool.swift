@@ -11,7 +11,7 @@ final class BlockingPool: Sendable {
     static let shared = BlockingPool(threads: 2)
 
     private let condition = NSCondition()
-    // Behind `condition`.
+    // Safe because it is touched only while `condition` is locked; a `Mutex` cannot be waited on until there is work.
     nonisolated(unsafe) private var queue: [@Sendable () -> Void] = []
 
     init(threads: Int) {

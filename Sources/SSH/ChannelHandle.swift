@@ -90,6 +90,6 @@ final class ChannelHandle {
     }
 
     private func closed<T>() -> Attempt<T> {
-        .failed(SSHFailure(kind: .library(LIBSSH2_ERROR_CHANNEL_CLOSED), message: "the channel is closed"))
+        .failed(SSHFailure(kind: .libssh2(LIBSSH2_ERROR_CHANNEL_CLOSED), message: "the channel is closed"))
     }
 }

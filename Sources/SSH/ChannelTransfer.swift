@@ -118,8 +118,8 @@ final class ChannelTransfer {
     }
 
     private static func isClosedForInput(_ failure: SSHFailure) -> Bool {
-        failure.kind == .library(LIBSSH2_ERROR_CHANNEL_CLOSED)
-            || failure.kind == .library(LIBSSH2_ERROR_CHANNEL_EOF_SENT)
+        failure.kind == .libssh2(LIBSSH2_ERROR_CHANNEL_CLOSED)
+            || failure.kind == .libssh2(LIBSSH2_ERROR_CHANNEL_EOF_SENT)
     }
 
     private func sendEndOfInput(on channel: ChannelHandle) -> Attempt<Int> {

@@ -20,7 +20,7 @@ extension SSHConnection {
             }
         } catch {
             let sofar = tried.isEmpty ? "" : "; before that: " + tried.joined(separator: "; ")
-            guard case .library = error.kind else {
+            guard case .libssh2 = error.kind else {
                 throw self.error(.unreachable, "\(error)\(sofar)", remedy: "nothing was begun; try again")
             }
             throw self.error(
@@ -94,9 +94,9 @@ extension SSHConnection {
     /// A key that was not taken is followed by the next; a connection that broke is not.
     private static func refusedKey(_ failure: SSHFailure) throws(SSHFailure) -> SSHFailure {
         switch failure.kind {
-        case .library(LIBSSH2_ERROR_AUTHENTICATION_FAILED), .library(LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED),
-            .library(LIBSSH2_ERROR_FILE), .library(LIBSSH2_ERROR_KEYFILE_AUTH_FAILED),
-            .library(LIBSSH2_ERROR_METHOD_NONE), .library(LIBSSH2_ERROR_METHOD_NOT_SUPPORTED), .library(-1), .local:
+        case .libssh2(LIBSSH2_ERROR_AUTHENTICATION_FAILED), .libssh2(LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED),
+            .libssh2(LIBSSH2_ERROR_FILE), .libssh2(LIBSSH2_ERROR_KEYFILE_AUTH_FAILED),
+            .libssh2(LIBSSH2_ERROR_METHOD_NONE), .libssh2(LIBSSH2_ERROR_METHOD_NOT_SUPPORTED), .libssh2(-1), .local:
             return failure
         default:
             throw failure
@@ -138,7 +138,7 @@ extension SSHConnection {
                 )
             }
         } catch {
-            if case .library = error.kind { throw error }
+            if case .libssh2 = error.kind { throw error }
             if error.kind == .cancelled { throw error }
             tried.append("the agent: \(error)")
         }

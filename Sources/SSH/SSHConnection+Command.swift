@@ -153,7 +153,7 @@ extension SSHConnection {
     /// What a failure amid a command means for it.
     private func verdict(on failure: SSHFailure, _ transfer: ChannelTransfer, _ request: ChannelRequest) -> RemoteError
     {
-        if failure.kind == .library(LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED) {
+        if failure.kind == .libssh2(LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED) {
             return error(
                 .unreachable,
                 "\(request.label): the server refuses to run commands",

@@ -70,8 +70,8 @@ extension SSHConnection {
                 "the port is open, but no SSH server answered within \(endpoint.connectTimeout)",
                 remedy: "check that this port is sshd's, and the load of the node; or allow more time to connect"
             )
-        case .library(LIBSSH2_ERROR_KEX_FAILURE), .library(LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE),
-            .library(LIBSSH2_ERROR_METHOD_NONE):
+        case .libssh2(LIBSSH2_ERROR_KEX_FAILURE), .libssh2(LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE),
+            .libssh2(LIBSSH2_ERROR_METHOD_NONE):
             let known = session.map(AlgorithmProposal.init(knownTo:)) ?? AlgorithmProposal()
             let probe = AlgorithmProbe(address: endpoint.address, port: endpoint.port, loop: loop)
             let offered = await probe.proposal(until: min(deadline, .now + .seconds(5)))

@@ -182,7 +182,7 @@ actor SSHConnection {
                 return try await drive("opening a channel", until: deadline) { session.openChannel() }
             } catch {
                 // With `MaxSessions 1` the server refuses as long as it has not closed the channel before.
-                guard error.kind == .library(LIBSSH2_ERROR_CHANNEL_FAILURE), !retired.isEmpty else { throw error }
+                guard error.kind == .libssh2(LIBSSH2_ERROR_CHANNEL_FAILURE), !retired.isEmpty else { throw error }
                 try await waitForRetired(until: deadline)
             }
         }

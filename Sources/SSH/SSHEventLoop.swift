@@ -54,9 +54,9 @@ final class SSHEventLoop: SerialExecutor, Sendable {
     private let nextWaitID = Atomic<UInt64>(0)
     private let wakeReader: Int32
     private let wakeWriter: Int32
-    // Only on the loop's thread: filled by `wait`, emptied by `run`.
+    // Safe because only the loop's own thread touches it: `wait`, which is isolated to it, fills it, and `run` empties it.
     nonisolated(unsafe) private var waiters: [UInt64: Waiter] = [:]
-    // Only on the loop's thread: where channels are read into before the bytes are parsed.
+    // Safe because only the loop's own thread touches it: channels are read into it before the bytes are parsed.
     nonisolated(unsafe) private var scratch: UnsafeMutableRawBufferPointer
 
     /// How much of a channel is read in one go.

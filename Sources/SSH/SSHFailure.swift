@@ -8,7 +8,7 @@ import Foundation
 struct SSHFailure: Error, CustomStringConvertible {
     enum Kind: Equatable {
         /// libssh2 said no, with one of its `LIBSSH2_ERROR_` codes.
-        case library(Int32)
+        case libssh2(Int32)
         /// A system call said no.
         case system(Int32)
         case deadlinePassed

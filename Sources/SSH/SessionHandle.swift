@@ -30,11 +30,11 @@ final class SessionHandle {
     init(socket: Int32) throws(SSHFailure) {
         guard Self.libraryStatus == 0 else {
             Glibc.close(socket)
-            throw SSHFailure(kind: .library(Self.libraryStatus), message: "libssh2 could not be initialised")
+            throw SSHFailure(kind: .libssh2(Self.libraryStatus), message: "libssh2 could not be initialised")
         }
         guard let session = libssh2_session_init_ex(nil, nil, nil, nil) else {
             Glibc.close(socket)
-            throw SSHFailure(kind: .library(LIBSSH2_ERROR_ALLOC), message: "no memory for a session")
+            throw SSHFailure(kind: .libssh2(LIBSSH2_ERROR_ALLOC), message: "no memory for a session")
         }
         descriptor = socket
         self.session = session
@@ -168,7 +168,7 @@ final class SessionHandle {
         _ = libssh2_session_last_error(session, &text, &length, 0)
         let message = text.map { String(cString: $0) } ?? ""
         return .failed(
-            SSHFailure(kind: .library(code), message: message.isEmpty ? "libssh2 error \(code)" : message)
+            SSHFailure(kind: .libssh2(code), message: message.isEmpty ? "libssh2 error \(code)" : message)
         )
     }
 

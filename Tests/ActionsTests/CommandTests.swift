@@ -131,9 +131,9 @@ struct CommandTests {
         try await GenericActionBench.with { bench in
             let line = "echo $$ > \"\(bench.path("pid"))\"; sleep 300; true"
             let failure = try await thrown(
-                try await command(line).perform(bench.context(timeout: .seconds(3)))
+                try await command(line).perform(bench.context(timeout: .seconds(8)))
             )
-            #expect(failure?.message == "`\(line)` did not end within 2s and was ended")
+            #expect(failure?.message == "`\(line)` did not end within 6s and was ended")
             #expect(failure?.isInDoubt == true)
             let pid = try String(contentsOfFile: bench.path("pid"), encoding: .utf8)
                 .trimmingCharacters(in: .whitespacesAndNewlines)

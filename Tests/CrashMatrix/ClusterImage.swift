@@ -63,7 +63,11 @@ struct ClusterImage: Sendable, Equatable {
         return plain.split(separator: "\n").reduce(into: [:]) { values, line in
             let parts = line.split(separator: "\t", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             // A WAL file that is only prepared, and the note in a backup that its migration was taken back.
-            if parts[0].hasSuffix("wal/N.tmp") || parts[0].hasSuffix("/migration.undone") { return }
+            if parts[0].hasSuffix("wal/N.tmp")
+                || ["/migration.undone", "/restored"].contains(where: parts[0].hasSuffix)
+            {
+                return
+            }
             values[parts[0]] = parts.count > 1 ? parts[1] : ""
         }
     }

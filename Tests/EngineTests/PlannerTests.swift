@@ -102,6 +102,8 @@ import Testing
         #expect(
             prepared.steps.filter { $0.phase == .prepare }.map(\.action) == Array(repeating: "etcd_prepare", count: 3)
         )
+        // It is detached on the node, so a resumed run must ask for it as a job.
+        #expect(prepared.steps.allSatisfy { $0.phase != .prepare || $0.isJob })
     }
 
     @Test(arguments: ["migrate_etcd_v2_to_v3", "migrate_etcd_v2_to_v3_prepared", "backup_etcd", "restart_etcd"])

@@ -50,13 +50,13 @@ struct JobTests {
     @Test func `its end is seen at once`() async throws {
         try await JobBench.with { bench in
             var delays: [Double] = []
-            for attempt in 1...4 {
+            // On a loaded machine a single one may be late; one that looked once a second would be 0.7 s late each time.
+            for attempt in 1...12 where delays.allSatisfy({ $0 >= 0.5 }) {
                 let id = JobID(run: "r1", step: "steps.3/n1", attempt: attempt)
                 let result = try await bench.host(id).run(bench.command("sleep 0.3; date +%s.%N"))
                 let ended = try #require(Double(result.output.trimmingCharacters(in: .newlines)))
                 delays.append(Date().timeIntervalSince1970 - ended)
             }
-            // One that looked once a second would see each of them 0.7 s late.
             #expect(try #require(delays.min()) < 0.5, "\(delays)")
         }
     }

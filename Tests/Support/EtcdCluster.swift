@@ -87,11 +87,16 @@ package struct EtcdCluster: Sendable {
             """
     }
 
+    /// Waits until a member is healthy, and the cluster has found out its version.
+    ///
+    /// A new cluster speaks `3.0.0` until the leader has asked all members, within about four seconds (etcdserver,
+    /// `monitorVersions`).
     package func awaitHealthy(_ member: Member) async throws {
         try await sh(
             """
             n=0
-            until curl -s -m 2 \(member.clientURL)/health | grep -q true; do
+            until curl -s -m 2 \(member.clientURL)/health | grep -q true &&
+            curl -s -m 2 \(member.clientURL)/version | grep -Eq '"etcdcluster":"3\\.[1-9]'; do
             n=$((n + 1)); [ $n -lt 300 ] || { tail -n 5 \(directory)/\(member.name).log >&2; exit 1; }; sleep 0.05; done
             """
         )
