@@ -36,11 +36,12 @@ extension ClusterLock {
             try await demandFree(survey, by: purpose.run, unlock: purpose.unlock, on: nodes)
             let claim = LockClaim(
                 run: purpose.run,
+                nonce: NodeLock.Key.newNonce(),
                 nodes: Set(nodes.members),
                 sights: survey.sights.mapValues(LockClaim.Sight.init)
             )
             let lock = NodeLock(
-                key: NodeLock.Key(run: purpose.run, token: claim.claim.token),
+                key: NodeLock.Key(claim.claim),
                 controller: ControllerIdentity.current,
                 since: Date().formatted(.iso8601),
                 reason: purpose.reason
@@ -122,12 +123,23 @@ extension ClusterLock {
     }
 }
 
+extension LockClaim.Holder {
+    init(_ key: NodeLock.Key) { self.init(run: key.run, token: key.token, nonce: key.nonce) }
+}
+
+extension NodeLock.Key {
+    init(_ holder: LockClaim.Holder) { self.init(run: holder.run, token: holder.token, nonce: holder.nonce) }
+
+    /// For one taking of a lock.
+    static func newNonce() -> String { String(UInt64.random(in: .min ... .max), radix: 36) }
+}
+
 extension LockClaim.Sight {
     init(_ sight: LockSight) {
         self.init(
             rank: sight.rank,
             token: sight.token,
-            holder: sight.lock.map { LockClaim.Holder(run: $0.key.run, token: $0.key.token) }
+            holder: sight.lock.map { LockClaim.Holder($0.key) }
         )
     }
 }

@@ -38,19 +38,31 @@ struct ClusterLock: Sendable {
     /// Asks the nodes of the cluster whether they still have it, by host.
     var questions: [String: String] { nodes.questions(to: nodes.members) }
 
-    /// Why the lock must be taken for lost, from the answers to ``questions``; `nil` while a majority has it.
-    func objection(to answers: [String: String]) -> String? {
+    /// Where the lock stands among the nodes of the cluster.
+    struct Standing: Sendable, Hashable {
+        /// Nodes that do not have it, and what they have instead.
+        var missing: [String: String] = [:]
+        /// Why it must be taken for lost; `nil` while a majority has it.
+        var objection: String?
+    }
+
+    /// Where the lock stands, from the answers to ``questions``.
+    func standing(in answers: [String: String]) -> Standing {
         var survey = LockSurvey()
         for host in nodes.members { survey.note(answers[host], from: host) }
-        let kept = survey.sights.filter { $0.value.lock?.key == lock.key }
-        if kept.count >= nodes.needed { return nil }
-        let others = nodes.members.compactMap { host -> String? in
-            if kept[host] != nil { return nil }
-            guard let sight = survey.sights[host] else { return "\(host): \(survey.failures[host] ?? "not asked")" }
-            return "\(host): " + (sight.lock.map { "held by \($0)" } ?? "held by nobody")
+        var standing = Standing()
+        for host in nodes.members where survey.sights[host]?.lock?.key != lock.key {
+            let held = survey.sights[host].map { sight in sight.lock.map { "held by \($0)" } ?? "held by nobody" }
+            standing.missing[host] = held ?? survey.failures[host] ?? "not asked"
         }
-        return "this run has lost the lock of the cluster: \(kept.count) of \(nodes.members.count) nodes have it, "
-            + "\(nodes.needed) are needed; " + others.joined(separator: "; ")
+        let kept = nodes.members.count - standing.missing.count
+        if kept < nodes.needed {
+            let others = standing.missing.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+            standing.objection =
+                "this run has lost the lock of the cluster: \(kept) of \(nodes.members.count) nodes have it, "
+                + "\(nodes.needed) are needed; " + others.joined(separator: "; ")
+        }
+        return standing
     }
 
     // MARK: - Leaving it

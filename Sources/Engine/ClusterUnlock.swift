@@ -86,7 +86,7 @@ package struct ClusterUnlock: Sendable {
         // Where no lock ever was, none is to be taken over: the inventory may hold more than the cluster.
         survey.sights = survey.sights.filter { $0.value.token > 0 || $0.value.lock != nil }
         let locks = order.compactMap { host in survey.sights[host]?.lock.map { (host, $0) } }
-        guard Set(locks.map(\.1.key)).count <= 1 else {
+        guard Set(locks.map(\.1.key.run)).count <= 1 else {
             throw RunControllerError(
                 .refused,
                 "nothing was changed; several runs hold hosts of this inventory:\n"
@@ -94,7 +94,8 @@ package struct ClusterUnlock: Sendable {
                 remedy: "choose the hosts of one of them with --limit"
             )
         }
-        let holder = locks.first?.1
+        // One run may have left several, where an unlock did not reach every node.
+        let holder = locks.map(\.1).max { $0.key.token < $1.key.token }
         return Findings(
             hosts: order.filter { survey.sights[$0] != nil || survey.failures[$0] != nil },
             survey: survey,
@@ -121,13 +122,14 @@ package struct ClusterUnlock: Sendable {
         let members = LockNodes(members: findings.hosts, nodes: nodes)
         let claim = LockClaim(
             run: "unlock-" + RunName.new(),
+            nonce: NodeLock.Key.newNonce(),
             nodes: Set(findings.hosts),
             sights: findings.survey.sights.mapValues(LockClaim.Sight.init)
         )
         let now = Date().formatted(.iso8601)
         let me = ControllerIdentity.current
         let lock = NodeLock(
-            key: .init(run: claim.claim.run, token: claim.claim.token),
+            key: .init(claim.claim),
             controller: me,
             since: now,
             reason: reason

@@ -57,7 +57,7 @@ struct LockRounds: Sendable {
                 for directive in directives {
                     switch directive {
                     case .take(let host, let holder):
-                        let key = holder.map { NodeLock.Key(run: $0.run, token: $0.token) }
+                        let key = holder.map(NodeLock.Key.init)
                         group.addTask { await take(lock, on: host, survey, replacing: key, note) }
                     case .giveBack(let host):
                         group.addTask { await giveBack(lock.key, on: host, survey) }
@@ -114,8 +114,7 @@ struct LockRounds: Sendable {
         switch await run("lock: take it", script, on: host) {
         case .success(.taken): return Reply(host: host, answer: .taken)
         case .success(.held(let other)):
-            let holder = LockClaim.Holder(run: other.key.run, token: other.key.token)
-            return Reply(host: host, answer: .held(holder), holder: other)
+            return Reply(host: host, answer: .held(LockClaim.Holder(other.key)), holder: other)
         case .success(.behind): return Reply(host: host, answer: .behind)
         case .success(.released), .success(.absent): return Reply(host: host, answer: .inDoubt)
         case .failure(let trouble):

@@ -14,11 +14,15 @@ struct QuorumObserver: Sendable {
     var admission: LockAdmission?
 
     /// Counts as healthy only a voter that is the member the plan was made for (etcd #8788: a member of another cluster
-    /// answers as healthy too).
+    /// answers as healthy too), and on whose node nobody but this run may change anything.
+    ///
+    /// A node without this run's lock may be stopped by somebody who has a lock there yet, as a controller that was held up
+    /// between its own look at the quorum and its stop: then two members would be out.
     func observe() async -> Quorum {
         let lock = await admission?.lock
         let accompanied = await ClusterProbe.health(hosts.etcdNodes(of: play), beside: lock?.questions ?? [:])
         let answers = accompanied.mapValues(\.member)
+        let standing = lock?.standing(in: accompanied.compactMapValues(\.node))
         var healthy: Set<String> = []
         var complaints: [String] = []
         var voters = 0
@@ -26,7 +30,8 @@ struct QuorumObserver: Sendable {
             switch answers[name] {
             case .success(let health)?:
                 voters = max(voters, health.list.voters.count)
-                let faults = faults(of: name, health)
+                var faults = faults(of: name, health)
+                if let held = standing?.missing[name] { faults.append("this run has no lock on it, \(held)") }
                 if faults.isEmpty { healthy.insert(name) } else { complaints += faults.map { "\(name): \($0)" } }
             case .failure(let error)?: complaints.append("\(error)")
             case nil: complaints.append("\(name): not asked")
@@ -34,8 +39,7 @@ struct QuorumObserver: Sendable {
         }
         // Where nobody answers, the members are those that the plan was made for.
         if voters == 0 { voters = members.keys.count { $0 != "cluster" } }
-        let objection = lock?.objection(to: accompanied.compactMapValues(\.node))
-        return Quorum(voters: voters, healthy: healthy, complaints: complaints, objection: objection)
+        return Quorum(voters: voters, healthy: healthy, complaints: complaints, objection: standing?.objection)
     }
 
     private func faults(of name: String, _ health: MemberHealth) -> [String] {

@@ -26,10 +26,10 @@ package struct LockGuard: MutationGuard {
         (
         state=\(ShellQuoting.quote(directory))
         \(LockScript.functions)\
-        lock_token=; lock_run=; lock_owner=; lock_host=; lock_since=; lock_reason=
+        lock_token=; lock_run=; lock_nonce=; lock_owner=; lock_host=; lock_since=; lock_reason=
         if [ -e "$state/lock" ]; then { lock_read; } 2>/dev/null
         \(otherUser)fi
-        if [ "$lock_token" = \(lock.token) ] && [ "$lock_run" = \(ShellQuoting.quote(lock.run)) ]; then exit 0; fi
+        if lock_is \(lock.token) \(ShellQuoting.quote(lock.run)) \(ShellQuoting.quote(lock.nonce)); then exit 0; fi
         if [ -n "$lock_token" ]; then
           lock_now="run $lock_run of $lock_owner on $lock_host holds it since $lock_since, reason: $lock_reason"
         else
@@ -52,7 +52,11 @@ package struct LockGuard: MutationGuard {
             elif [ ! -x "$state" ]; then
               lock_text=$(sudo -n -u \(ShellQuoting.quote(user)) -- cat -- "$state/lock" 2>/dev/null)
               while IFS= read -r lock_line; do
-                case $lock_line in token=*) lock_token=${lock_line#token=};; run=*) lock_run=${lock_line#run=};; esac
+                case $lock_line in
+                  token=*) lock_token=${lock_line#token=} ;;
+                  run=*) lock_run=${lock_line#run=} ;;
+                  nonce=*) lock_nonce=${lock_line#nonce=} ;;
+                esac
               done <<LOCK_TEXT
             $lock_text
             LOCK_TEXT

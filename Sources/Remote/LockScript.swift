@@ -43,7 +43,8 @@ package enum LockScript {
     ) -> String {
         let words = [
             ("text", lock.text), ("my_run", lock.key.run), ("my_token", "\(lock.key.token)"),
-            ("old_run", replaced?.run ?? ""), ("old_token", replaced.map { "\($0.token)" } ?? ""),
+            ("my_nonce", lock.key.nonce), ("old_run", replaced?.run ?? ""),
+            ("old_token", replaced.map { "\($0.token)" } ?? ""), ("old_nonce", replaced?.nonce ?? ""),
             ("note", note.map(NodeLock.line) ?? ""),
         ]
         return begin(directory, words) + """
@@ -53,8 +54,8 @@ package enum LockScript {
             lock_known
             if [ -e lock ]; then
               lock_read
-              if [ "$lock_token" = "$my_token" ] && [ "$lock_run" = "$my_run" ]; then echo answer=taken; exit 0; fi
-              if [ -z "$old_token" ] || [ "$lock_token" != "$old_token" ] || [ "$lock_run" != "$old_run" ]; then
+              if lock_is "$my_token" "$my_run" "$my_nonce"; then echo answer=taken; exit 0; fi
+              if [ -z "$old_token" ] || ! lock_is "$old_token" "$old_run" "$old_nonce"; then
                 echo answer=held; lock_show; exit 0
               fi
             fi
@@ -73,14 +74,14 @@ package enum LockScript {
 
     /// Shell that removes the lock when it is this one; any other stays.
     package static func release(_ lock: NodeLock.Key, in directory: String) -> String {
-        begin(directory, [("my_run", lock.run), ("my_token", "\(lock.token)")]) + """
+        begin(directory, [("my_run", lock.run), ("my_token", "\(lock.token)"), ("my_nonce", lock.nonce)]) + """
             if [ ! -d "$state" ]; then echo answer=absent; exit 0; fi
             cd -- "$state" || lock_fail "$state cannot be entered"
             if [ ! -e lock ]; then echo answer=absent; exit 0; fi
             lock_enter
             if [ ! -e lock ]; then echo answer=absent; exit 0; fi
             lock_read
-            if [ "$lock_token" != "$my_token" ] || [ "$lock_run" != "$my_run" ]; then
+            if ! lock_is "$my_token" "$my_run" "$my_nonce"; then
               echo answer=held; lock_show; exit 0
             fi
             rm -f lock lock.new token.new && lock_sync . || lock_fail "$state/lock cannot be removed"
@@ -135,11 +136,12 @@ package enum LockScript {
           exit 65
         }
         lock_read() {
-          lock_token=; lock_run=; lock_owner=; lock_host=; lock_since=; lock_reason=
+          lock_token=; lock_run=; lock_nonce=; lock_owner=; lock_host=; lock_since=; lock_reason=
           while IFS= read -r lock_line || [ -n "$lock_line" ]; do
             case $lock_line in
             token=*) lock_token=${lock_line#token=};;
             run=*) lock_run=${lock_line#run=};;
+            nonce=*) lock_nonce=${lock_line#nonce=};;
             owner=*) lock_owner=${lock_line#owner=};;
             host=*) lock_host=${lock_line#host=};;
             since=*) lock_since=${lock_line#since=};;
@@ -148,6 +150,7 @@ package enum LockScript {
           done <"$state/lock"
           case $lock_token in *[!0-9]*|""|????????????????*) lock_token=0;; esac
         }
+        lock_is() { [ "$lock_token" = "$1" ] && [ "$lock_run" = "$2" ] && [ "$lock_nonce" = "$3" ]; }
         lock_show() {
           [ -f "$state/lock" ] && [ -r "$state/lock" ] || lock_fail "$state/lock cannot be read"
           echo held=yes

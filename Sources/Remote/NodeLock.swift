@@ -4,14 +4,18 @@
 ///
 /// The form is lines of `name=value` (docs/design/lock.md). Nothing in it is a secret.
 package struct NodeLock: Sendable, Hashable {
-    /// What tells one lock from every other: no two locks of a node ever have the same token.
+    /// What tells one lock from every other.
     package struct Key: Sendable, Hashable {
         package var run: String
+        /// No two locks of a node ever have the same.
         package var token: Int
+        /// Of one taking: two controllers that resume one run in the same instant find the same token.
+        package var nonce: String
 
-        package init(run: String, token: Int) {
+        package init(run: String, token: Int, nonce: String) {
             self.run = run
             self.token = token
+            self.nonce = nonce
         }
     }
 
@@ -59,7 +63,8 @@ package struct NodeLock: Sendable, Hashable {
     /// The content of the file.
     package var text: String {
         [
-            ("format", "\(Self.format)"), ("token", "\(key.token)"), ("run", key.run), ("owner", controller.owner),
+            ("format", "\(Self.format)"), ("token", "\(key.token)"), ("run", key.run), ("nonce", key.nonce),
+            ("owner", controller.owner),
             ("host", controller.host), ("boot", controller.boot), ("space", controller.space),
             ("pid", "\(controller.pid)"), ("start", controller.start), ("since", since), ("reason", reason),
         ].map { "\($0.0)=\(Self.line($0.1))\n" }.joined()
@@ -69,7 +74,11 @@ package struct NodeLock: Sendable, Hashable {
     init(fields: [String: String]) {
         func text(_ name: String) -> String { Self.line(fields[name] ?? "") }
         self.init(
-            key: Key(run: fields["run"] ?? "", token: fields["token"].flatMap(Int.init) ?? 0),
+            key: Key(
+                run: fields["run"] ?? "",
+                token: fields["token"].flatMap(Int.init) ?? 0,
+                nonce: fields["nonce"] ?? ""
+            ),
             controller: Controller(
                 owner: text("owner"),
                 host: text("host"),

@@ -12,10 +12,13 @@ package struct LockClaim: Hashable, Sendable {
     package struct Holder: Hashable, Sendable {
         package var run: String
         package var token: Int
+        /// Of one taking, because two may take it for one run, from one look.
+        package var nonce: String
 
-        package init(run: String, token: Int) {
+        package init(run: String, token: Int, nonce: String) {
             self.run = run
             self.token = token
+            self.nonce = nonce
         }
     }
 
@@ -84,13 +87,14 @@ package struct LockClaim: Hashable, Sendable {
 
     /// - Parameters:
     ///   - run: whom the lock is for.
+    ///   - nonce: of this taking, and of no other.
     ///   - nodes: all nodes of the cluster, also those that did not answer.
     ///   - sights: what the others showed, and what hosts beside the cluster did, whose tokens count too.
-    package init(run: String, nodes: Set<String>, sights: [String: Sight]) {
+    package init(run: String, nonce: String, nodes: Set<String>, sights: [String: Sight]) {
         needed = nodes.count / 2 + 1
         self.sights = sights.filter { nodes.contains($0.key) }
         let highest = sights.values.map { max($0.token, $0.holder?.token ?? 0) }.max() ?? 0
-        claim = Holder(run: run, token: highest + 1)
+        claim = Holder(run: run, token: highest + 1, nonce: nonce)
         waiting = self.sights.sorted { ($0.value.rank, $0.key) < ($1.value.rank, $1.key) }.map(\.key)
     }
 

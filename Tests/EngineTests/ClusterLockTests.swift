@@ -61,7 +61,7 @@ import Testing
     @Test func `a second controller is told who holds the lock since when and at which step`() async throws {
         let bench = try Bench()
         var lock = NodeLock(
-            key: .init(run: "20261121-063538-abcd", token: 4),
+            key: .init(run: "20261121-063538-abcd", token: 4, nonce: "n"),
             controller: ControllerIdentity.current,
             since: "2026-11-21T06:35:38Z",
             reason: "resume"
@@ -217,14 +217,17 @@ import Testing
             }
             return answers
         }
-        #expect(lock.objection(to: try await answers()) == nil)
+        #expect(lock.standing(in: try await answers()) == .init())
         bench.takeOver(on: ["a"])
-        #expect(lock.objection(to: try await answers()) == nil, "a majority has it yet")
+        let shaken = lock.standing(in: try await answers())
+        #expect(shaken.objection == nil, "a majority has it yet")
+        #expect(shaken.missing.keys.sorted() == ["a"])
+        #expect(shaken.missing["a"]?.hasPrefix("held by run other of bob") == true)
         var some = try await answers()
         some["b"] = nil
-        #expect(lock.objection(to: some)?.contains("b: it could not be asked") == true)
+        #expect(lock.standing(in: some).objection?.contains("b: it could not be asked") == true)
         bench.takeOver(on: ["b"])
-        let objection = try #require(lock.objection(to: try await answers()))
+        let objection = try #require(lock.standing(in: try await answers()).objection)
         #expect(objection.contains("1 of 3 nodes have it, 2 are needed"))
         #expect(objection.contains("a: held by run other of bob"))
     }
@@ -327,7 +330,7 @@ import Testing
         var controller = ControllerIdentity.current
         controller.pid = try #require(Int32(output.trimmingCharacters(in: .whitespacesAndNewlines)))
         return NodeLock(
-            key: .init(run: run, token: token),
+            key: .init(run: run, token: token, nonce: "n"),
             controller: controller,
             since: "2026-11-21T06:35:38Z",
             reason: "run"
@@ -350,7 +353,12 @@ extension Bench {
     /// As another controller does that an operator let in.
     func takeOver(on hosts: [String]) {
         let bob = NodeLock.Controller(owner: "bob", host: "ctl2", boot: "b", space: "s", pid: 1, start: "1")
-        let lock = NodeLock(key: .init(run: "other", token: 99), controller: bob, since: "now", reason: "run")
+        let lock = NodeLock(
+            key: .init(run: "other", token: 99, nonce: "o"),
+            controller: bob,
+            since: "now",
+            reason: "run"
+        )
         for host in hosts {
             do { try put(lock, on: host) } catch { Issue.record(error) }
         }

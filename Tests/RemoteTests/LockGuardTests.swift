@@ -38,10 +38,13 @@ struct LockGuardTests {
             #expect(other.contains("run r2 of alice on ctl1 holds it since 2026-11-21T06:35:38Z, reason: run"))
             #expect(other.contains("last unlock: by bob: it was gone"))
             // The same run under an older token: a controller that was paused while its run was resumed elsewhere.
-            _ = try await node.take(sampleLock("r1", 9), replacing: .init(run: "r2", token: 8))
+            _ = try await node.take(sampleLock("r1", 9), replacing: .init(run: "r2", token: 8, nonce: "n1"))
             _ = try await refusal(node, mine)
             // The same token of another run.
             try node.write("lock", sampleLock("r2", 7).text)
+            _ = try await refusal(node, mine)
+            // The same run and token, taken by another process.
+            try node.write("lock", sampleLock("r1", 7, nonce: "n2").text)
             _ = try await refusal(node, mine)
             try node.write("lock", "damaged")
             _ = try await refusal(node, mine)

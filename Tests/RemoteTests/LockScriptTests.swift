@@ -42,6 +42,11 @@ struct LockScriptTests {
             #expect(try await node.take(sampleLock("r2", 9)) == .held(lock))
             // The same token, as of two that looked at the same moment.
             #expect(try await node.take(sampleLock("r2", 7)) == .held(lock))
+            // The same run too: two that resume it in the same instant.
+            let other = sampleLock("r1", 7, nonce: "n2")
+            #expect(try await node.take(other) == .held(lock))
+            #expect(try await node.take(sampleLock("r2", 8), replacing: other.key) == .held(lock))
+            #expect(try await node.release(other.key) == .held(lock))
             #expect(try await node.look() == node.look(token: 7, lock))
         }
     }
@@ -51,8 +56,8 @@ struct LockScriptTests {
             let first = sampleLock("r1", 7)
             _ = try await node.take(first)
             let second = sampleLock("r2", 8)
-            #expect(try await node.take(second, replacing: .init(run: "r1", token: 6)) == .held(first))
-            #expect(try await node.take(second, replacing: .init(run: "r0", token: 7)) == .held(first))
+            #expect(try await node.take(second, replacing: .init(run: "r1", token: 6, nonce: "n1")) == .held(first))
+            #expect(try await node.take(second, replacing: .init(run: "r0", token: 7, nonce: "n1")) == .held(first))
             #expect(try await node.take(second, replacing: first.key, note: "by=bob\treason=x\ny") == .taken)
             #expect(try await node.look().lock == second)
             #expect(try node.text("unlocks") == "by=bob\treason=x y\n".replacing("\t", with: " "))
@@ -73,12 +78,12 @@ struct LockScriptTests {
 
     @Test func `only one's own lock is given back`() async throws {
         try await withNode { node in
-            #expect(try await node.release(.init(run: "r1", token: 7)) == .absent)
+            #expect(try await node.release(.init(run: "r1", token: 7, nonce: "n1")) == .absent)
             #expect(!FileManager.default.fileExists(atPath: node.directory))
             let lock = sampleLock("r1", 7)
             _ = try await node.take(lock)
-            #expect(try await node.release(.init(run: "r1", token: 6)) == .held(lock))
-            #expect(try await node.release(.init(run: "r2", token: 7)) == .held(lock))
+            #expect(try await node.release(.init(run: "r1", token: 6, nonce: "n1")) == .held(lock))
+            #expect(try await node.release(.init(run: "r2", token: 7, nonce: "n1")) == .held(lock))
             #expect(try await node.look().lock == lock)
             #expect(try await node.release(lock.key) == .released)
             #expect(try await node.release(lock.key) == .absent)
@@ -107,7 +112,7 @@ struct LockScriptTests {
             _ = try await node.take(sampleLock("r1", 7))
             try node.write("lock", "nonsense\n\u{1}\u{2}")
             let seen = try #require(try await node.look().lock)
-            #expect(seen.key == .init(run: "", token: 0))
+            #expect(seen.key == .init(run: "", token: 0, nonce: ""))
             #expect(try await node.take(sampleLock("r2", 8)) == .held(seen))
             #expect(try await node.take(sampleLock("r2", 8), replacing: seen.key) == .taken)
             for token in ["", "x\n", "-1\n", "99999999999999999999\n"] {
@@ -147,7 +152,7 @@ struct LockScriptTests {
             }
             defer { umount2(node.directory, Int32(MNT_DETACH)) }
             _ = try await node.take(sampleLock("r1", 1))
-            _ = try await node.release(.init(run: "r1", token: 1))
+            _ = try await node.release(.init(run: "r1", token: 1, nonce: "n1"))
             _ = try await node.sh("cat /dev/zero >\(ShellQuoting.quote(node.directory))/filling")
             let error = await #expect(throws: LockAnswerError.self) { _ = try await node.take(sampleLock("r2", 2)) }
             #expect(error?.message.contains("cannot be written") == true)
@@ -158,9 +163,9 @@ struct LockScriptTests {
     }
 }
 
-func sampleLock(_ run: String, _ token: Int, reason: String = "run") -> NodeLock {
+func sampleLock(_ run: String, _ token: Int, nonce: String = "n1", reason: String = "run") -> NodeLock {
     NodeLock(
-        key: .init(run: run, token: token),
+        key: .init(run: run, token: token, nonce: nonce),
         controller: .init(
             owner: "alice",
             host: "ctl1",

@@ -2,7 +2,7 @@
 
 import Rollout
 
-/// Two controllers that take the lock of the same nodes: each move is one node doing one thing for one of them.
+/// Two controllers that take the lock of the same nodes for the same run, as two that resume it: each move is one node doing one thing for one of them.
 struct LockContest: Hashable {
     struct Node: Hashable {
         var token = 0
@@ -10,7 +10,7 @@ struct LockContest: Hashable {
     }
 
     struct Contender: Hashable {
-        var run: String
+        var nonce: String
         /// Nodes that it cannot reach.
         var cutOff: Set<Int>
         /// What it saw; it looks at all nodes before it begins, one at a time.
@@ -37,7 +37,7 @@ struct LockContest: Hashable {
 
     init(nodes count: Int, cutOff: [Set<Int>] = [[], []]) {
         nodes = Array(repeating: Node(), count: count)
-        contenders = ["a", "b"].enumerated().map { Contender(run: $1, cutOff: cutOff[$0]) }
+        contenders = ["a", "b"].enumerated().map { Contender(nonce: $1, cutOff: cutOff[$0]) }
     }
 
     /// What may happen next; nothing when both have ended.
@@ -84,7 +84,8 @@ struct LockContest: Hashable {
             return
         }
         var claim = LockClaim(
-            run: contenders[index].run,
+            run: "r",
+            nonce: contenders[index].nonce,
             nodes: Set(nodes.indices.map(String.init)),
             sights: contenders[index].sights
         )
@@ -150,7 +151,7 @@ struct LockContest: Hashable {
 
     /// How many nodes have a contender's lock.
     func share(of index: Int) -> Int {
-        nodes.count { $0.lock?.run == contenders[index].run }
+        nodes.count { $0.lock?.nonce == contenders[index].nonce }
     }
 }
 
