@@ -78,6 +78,9 @@ package struct Backup: Action {
             try await context.record("backup_path", path)
             return .done(evidence(report, "the backup of this run is at \(path)"))
         }
+        if let outdated = report["outdated"] {
+            return .notBegun("etcd wrote to its data after the backup \(outdated); a new one is needed")
+        }
         if let partial = report["partial"] {
             return .notBegun("\(partial) was not finished; it will be removed and taken anew")
         }

@@ -102,20 +102,30 @@ extension ColdBackup {
 
         """#
 
+    /// Finds the newest backup of the run.
+    ///
+    /// Where etcd is stopped, nothing was migrated on it, and etcd wrote after it, it is `outdated`.
     static let findScript =
-        resolveScript + #"""
+        resolveScript + sameScript + #"""
             if [ -d "$to/$NAME.partial" ]; then say partial "$to/$NAME.partial"; fi
-            n=1; final=$to/$NAME
+            n=1; final=$to/$NAME; newest=
             while [ -f "$final/backup.json" ]; do
-              if [ "$(manifest_sum "$final")" = "$(field "$final" manifestSHA256)" ]; then tell_backup "$final"; fi
+              if [ "$(manifest_sum "$final")" = "$(field "$final" manifestSHA256)" ]; then newest=$final; fi
               n=$((n + 1)); final=$to/$NAME-$n
             done
+            if [ -n "$newest" ]; then
+              if [ ! -e "$newest/migration" ] && [ "$(db_lock "$src")" = free ] && ! still_same "$newest"; then
+                say outdated "$newest"
+              else
+                tell_backup "$newest"
+              fi
+            fi
             """#
 
     /// Whether the files that etcd changes when it runs are as they were at a backup.
     ///
     /// The db is left out: a migration changes it, and then this backup is the one that matters.
-    private static let reuseScript = #"""
+    private static let sameScript = #"""
         work=$(mktemp -d) || fail "no temporary directory"
         trap 'rm -rf -- "$work"' EXIT
         still_same() {
@@ -124,6 +134,11 @@ extension ColdBackup {
             sed 's/^\([^ ]* [^ ]* \)\//\1/' | grep -v '/member/snap/db[^/]*$' | sort >"$work/now"
           cmp -s "$work/then" "$work/now"
         }
+
+        """#
+
+    /// Ends here when a backup of the run is whole and as new as the data.
+    private static let reuseScript = #"""
         exec 9<"$src"
         # A backup that outlived its controller goes on to its end, and is then found to be there.
         flock -w "$PATIENCE" 9 || fail "another step of pawl is at work on $src" "wait for it to end"
@@ -224,5 +239,5 @@ extension ColdBackup {
         prune
         """#
 
-    static let takeScript = resolveScript + reuseScript + copyScript + proveScript
+    static let takeScript = resolveScript + sameScript + reuseScript + copyScript + proveScript
 }

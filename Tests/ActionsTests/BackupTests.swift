@@ -53,6 +53,27 @@ struct BackupTests {
         }
     }
 
+    @Test func `a backup is not found done when etcd wrote after it, unless something was built on it`() async throws {
+        try await LiveMember.with { member in
+            try await member.prepare()
+            func finding() async throws -> Observation {
+                try await member.backup().observe(member.context("steps.2/n1"))
+            }
+            try await member.control("start")
+            // Behind a start that is the play's own, the backup stays what it was.
+            guard case .done = try await finding() else { Issue.record("etcd runs again"); return }
+            try await member.control("stop")
+            guard case .notBegun(let why) = try await finding() else { Issue.record("it is outdated"); return }
+            #expect(why.contains("etcd wrote to its data after the backup \(member.backups)/n1-r1"))
+            try await member.sh("echo >\(member.backups)/n1-r1/migration")
+            guard case .done = try await finding() else { Issue.record("it was migrated on"); return }
+            try await member.sh("rm \(member.backups)/n1-r1/migration")
+            let fresh = try await member.backup().perform(member.context("steps.2/n1", attempt: 2))
+            #expect(fresh.values["path"] == "\(member.backups)/n1-r1-2")
+            guard case .done = try await finding() else { Issue.record("the new one is up to date"); return }
+        }
+    }
+
     @Test func `a flipped byte in a backup is found`() async throws {
         try await LiveMember.with { member in
             try await member.prepare()
