@@ -117,6 +117,8 @@ enum PlainNode {
                 setsid "$0" "$daemon" become </dev/null >>"$log" 2>&1 &
                 tries=0
                 while [ "$tries" -lt 600 ]; do
+                    # Whoever started this may be gone, and somebody takes the lab down.
+                    if [ -e \(state.layout.ending) ] || [ ! -d \(node.directory) ]; then exit 1; fi
                     if [ -e "$file" ]; then
                         if ! running; then break; fi
                         if answers; then exit 0; fi
