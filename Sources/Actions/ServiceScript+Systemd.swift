@@ -100,7 +100,7 @@ extension ServiceScript {
           if [ "$ActiveState" != inactive ]; then clean=no; proof="$shown, $proof"; fi
           if alive "$old" "$old_birth"; then clean=no; proof="process $old is still there"; fi
           for procs in "/sys/fs/cgroup$cgroup/cgroup.procs" "/sys/fs/cgroup/systemd$cgroup/cgroup.procs"; do
-            if [ -n "$cgroup" ] && [ "$cgroup" != / ] && [ -n "$(cat "$procs" 2>/dev/null)" ]; then
+            if [ -n "$cgroup" ] && [ "$cgroup" != / ] && { read -r _ <"$procs"; } 2>/dev/null; then
               clean=no; proof="processes of it are left"
             fi
           done

@@ -78,7 +78,7 @@ struct ServiceScript {
     /// well.
     private static let notes = #"""
         notes=/run/pawl
-        if [ "$(id -u)" != 0 ]; then notes=${XDG_RUNTIME_DIR:-/tmp}/pawl-$(id -u); fi
+        if [ "${node_user:=$(id -u)}" != 0 ]; then notes=${XDG_RUNTIME_DIR:-/tmp}/pawl-$(id -u); fi
         keep=$state/service
         note=$keep/$KEY.hold
         noted() { sed -n "s/^$1=//p" "$note" 2>/dev/null; }
@@ -155,11 +155,12 @@ struct ServiceScript {
           fail "$UNIT did not stop cleanly: $proof" \
             "do not migrate: what etcd had not flushed would be lost for good; start it, and find out why it does not stop"
         fi
-        look_now; tell
+        # The judgement has looked at it, behind the hold.
+        tell
         [ "$up" = no ] || fail "$UNIT runs again after it was stopped" "something starts it: find and stop that first"
         say clean "$clean"; say proof "$proof"
         if [ -n "${ordered-}" ]; then
-          say since_order "$(($(milliseconds) - ordered))"; say milliseconds "$(($(milliseconds) - ordered))"
+          took=$(($(milliseconds) - ordered)); say since_order "$took"; say milliseconds "$took"
         fi
         """#
 

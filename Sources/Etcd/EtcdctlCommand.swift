@@ -7,6 +7,8 @@ import Remote
 /// All flags exist since etcdctl 3.0, unless said otherwise.
 package enum EtcdctlCommand: Sendable, Hashable {
     case version
+    /// Its own version, and its commands.
+    case help
     case migrateHelp
     case endpointStatus
     /// Since 3.3 (etcd #8351). Without a revision: the member's own newest.
@@ -31,6 +33,7 @@ package enum EtcdctlCommand: Sendable, Hashable {
     var words: [String] {
         switch self {
         case .version: ["version"]
+        case .help: ["--help"]
         case .migrateHelp: ["migrate", "--help"]
         case .endpointStatus: ["endpoint", "status", "-w", "json"]
         case .hashKV(nil): ["endpoint", "hashkv", "-w", "json"]
@@ -50,7 +53,7 @@ package enum EtcdctlCommand: Sendable, Hashable {
 
     var isLocal: Bool {
         switch self {
-        case .version, .migrateHelp, .snapshotStatus: true
+        case .version, .help, .migrateHelp, .snapshotStatus: true
         default: false
         }
     }

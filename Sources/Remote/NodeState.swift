@@ -28,12 +28,13 @@ package struct NodeState: Sendable, Hashable {
     /// Shell that sets `state`, and defines `make_state`, which creates the directory (0700) and prints why it cannot
     /// be trusted, if so: a link, or somebody else's.
     ///
-    /// It needs nothing and changes nothing until `make_state` is called.
+    /// It needs nothing and changes nothing until `make_state` is called. Who runs it is asked once in a shell
+    /// (`node_user`), however many parts of a script need the directory.
     package var shell: String {
         """
         state=\(ShellQuoting.quote(directory ?? ""))
         if [ -z "$state" ]; then
-          if [ "$(id -u)" = 0 ]; then state=/var/lib/pawl; else state=${XDG_STATE_HOME:-$HOME/.local/state}/pawl; fi
+          if [ "${node_user:=$(id -u)}" = 0 ]; then state=/var/lib/pawl; else state=${XDG_STATE_HOME:-$HOME/.local/state}/pawl; fi
         fi
         make_state() {
           if [ ! -d "$state" ]; then (umask 077; mkdir -p -m 700 -- "$state") 2>/dev/null; fi
