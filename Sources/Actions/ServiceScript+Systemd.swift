@@ -9,7 +9,8 @@ extension ServiceScript {
     /// written to, the drop-in is below `/run`, and does not outlive one. `systemctl mask --runtime` would not do: it has no effect on a unit file in `/etc`, and it takes the
     /// settings of a running unit away (`ExecStop=`, `KillSignal=`, `TimeoutStopSec=`), so that the stop itself would
     /// be another one. Removing the note is enough to allow the start, so no `daemon-reload` lies in the outage; the one
-    /// that forgets the drop-in, which does nothing any more, goes on behind the step. It loads what the disk holds when
+    /// that forgets the drop-in, which does nothing any more, goes on behind the step, a second later, when the member has its
+    /// quorum again. It loads what the disk holds when
     /// it runs, so one that is late does not undo a later hold.
     ///
     /// Properties are read as `NAME=value` because `--value` came with systemd 230, and CentOS 7 has 219; there
@@ -72,7 +73,7 @@ extension ServiceScript {
         forget_hold() {
           if left_behind; then
             rm -f -- "$dropin"; rmdir -- "${dropin%/*}" 2>/dev/null
-            systemctl daemon-reload >/dev/null 2>&1 </dev/null &
+            { sleep 1; systemctl daemon-reload; } >/dev/null 2>&1 </dev/null &
           fi
         }
         order_stop() {
