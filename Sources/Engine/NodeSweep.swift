@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Actions
+import Etcd
 import Playbooks
 import Remote
 import Rollout
@@ -13,14 +14,19 @@ struct NodeSweep: Sendable {
     static let daysKept = 7
 
     let run: String
+    /// The run that was taken back; what it prepared is beside the data of members that it never came to, too.
+    var origin: String?
     let play: Play
     let hosts: HostDirectory
 
-    /// Sweeps the hosts that the plan changes, side by side.
+    /// Sweeps the hosts that the plan changes, or the run that was taken back may have changed, side by side.
     ///
     /// - Returns: what could not be swept, and why.
     func sweep(_ plan: Plan) async -> [(host: String, reason: String)] {
-        let places = Set(plan.steps.filter { $0.effect != .readOnly }.compactMap(place))
+        var places = Set(plan.steps.filter { $0.effect != .readOnly }.compactMap(place))
+        if origin != nil {
+            places.formUnion(play.hosts.map { Place(host: $0, become: play.playbook.become.value) })
+        }
         return await withTaskGroup(of: (host: String, reason: String)?.self) { group in
             for place in places { group.addTask { await sweep(place) } }
             return await group.reduce(into: []) { if let trouble = $1 { $0.append(trouble) } }
@@ -43,7 +49,7 @@ struct NodeSweep: Sendable {
             let result = try await target.host.run(
                 RemoteCommand(
                     "remove the files of run \(run)",
-                    script: script(NodeState(variables: target.variables)),
+                    script: prepared(target) + script(NodeState(variables: target.variables)),
                     effect: .mutating
                 )
             )
@@ -52,6 +58,11 @@ struct NodeSweep: Sendable {
         } catch {
             return (place.host, error.message)
         }
+    }
+
+    private func prepared(_ target: ActionTarget) -> String {
+        guard let origin else { return "" }
+        return PreparedMigration.sweep(origin, dataDir: EtcdSettings(variables: target.variables).dataDir)
     }
 
     /// The notes below /run are those of `ServiceScript`, each beginning with its run.

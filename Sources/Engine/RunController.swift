@@ -268,7 +268,7 @@ package struct RunController: Sendable {
             replacing: stale
         )
         async let left = leave(await admission?.lock, after: result)
-        let sweep = NodeSweep(run: open.id, play: open.play, hosts: hosts)
+        let sweep = NodeSweep(run: open.id, origin: origin?.origin, play: open.play, hosts: hosts)
         async let swept = result.verdict == .done ? sweep.sweep(open.plan) : []
         let look = result.verdict == .done ? [:] : await ClusterLook.members(of: open.play, hosts)
         let conclusion = await RunConclusion.draw(

@@ -117,6 +117,18 @@ package struct PreparedMigration: Sendable, Hashable {
         )
     }
 
+    /// Shell that throws away what a run prepared and did not use, where that run is taken back.
+    ///
+    /// Where the data directory is not there, neither is a copy beside it.
+    package static func sweep(_ run: String, dataDir: String) -> String {
+        NodeReport.assignments(["prepared_data": dataDir, "prepared_run": ColdBackup.fileName(run)]) + #"""
+            if prepared_data=$(cd -P -- "$prepared_data" 2>/dev/null && pwd -P); then
+              rm -rf -- "${prepared_data%/*}/.pawl-$prepared_run-${prepared_data##*/}" || exit 1
+            fi
+
+            """#
+    }
+
     /// Throws the copy away.
     package func removeCommand(timeout: Duration) -> RemoteCommand {
         RemoteCommand(

@@ -23,6 +23,11 @@ package final class SQLiteRunStore: RunStore {
     private let database: DatabaseQueue
     private let queue: DispatchQueue
 
+    /// Files beside the journal with records that it could not take, the oldest first.
+    package static func unwrittenRecords(in directory: URL) -> [String] {
+        StateDirectory(path: directory.standardizedFileURL.path).unwrittenPaths
+    }
+
     /// Opens the journal in a directory, checks whose file it is and that it is whole.
     package static func open(_ directory: URL, for access: Access) async throws(JournalError) -> SQLiteRunStore {
         let state = StateDirectory(path: directory.standardizedFileURL.path)

@@ -11,6 +11,12 @@ struct StateDirectory {
     /// Where records go that the journal could not take.
     var unwrittenPath: String { path + "/journal.unwritten" }
 
+    /// The files of such records that are there, the oldest first.
+    var unwrittenPaths: [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        return names.filter { $0.hasPrefix("journal.unwritten") }.sorted().map { "\(path)/\($0)" }
+    }
+
     /// Room that is set aside for such a record, so that a full disk has it still.
     var sparePath: String { path + "/journal.spare" }
     static let spareBytes = 128 << 10

@@ -30,7 +30,14 @@ struct Session: Sendable {
         _ options: StateOptions,
         for access: SQLiteRunStore.Access
     ) async throws(JournalError) -> any RunStore {
-        try await SQLiteRunStore.open(options.directory, for: access)
+        let store = try await SQLiteRunStore.open(options.directory, for: access)
+        for path in SQLiteRunStore.unwrittenRecords(in: options.directory) {
+            ExitReason.say(
+                "warning: \(path) holds what the journal could not take when its disk was full; `pawl resume` asks the "
+                    + "nodes about it, and when the run has ended the file may be removed"
+            )
+        }
+        return store
     }
 
     func controller(

@@ -50,6 +50,31 @@ import Testing
         #expect(await sweep.sweep(plan).isEmpty, "and again, where there is nothing")
     }
 
+    @Test func `what was prepared by a run that was taken back goes, on hosts that it never came to, too`() async throws
+    {
+        let desk = try Desk(["hosts.ini": "n1\nn2\n", "play.yaml": "hosts: all\nsteps:\n  - command: 'true'\n"])
+        let names = ["n1", "n2"].flatMap { [".pawl-r0-\($0)", ".pawl-r9-\($0)", "\($0)"] }
+        for name in names {
+            let path = desk.file("data/\(name)")
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        }
+        let play = try PlayLoader.load(
+            desk.request(extra: [
+                "pawl_state_dir=\(desk.path)/state", "etcd_data_dir=\(desk.path)/data/{{ inventory_hostname }}",
+            ])
+        )
+        let plan = Planner.plan(play, Survey(order: ["n1"], memberIDs: [:]))
+        var sweep = NodeSweep(run: "r1", play: play, hosts: HostDirectory(play) { LocalHost(name: $0.name) })
+        #expect(await sweep.sweep(plan).isEmpty)
+        func left() throws -> [String] {
+            try FileManager.default.contentsOfDirectory(atPath: desk.file("data")).sorted()
+        }
+        #expect(try left() == names.sorted(), "a run that is nobody's rollback knows nothing of them")
+        sweep.origin = "r0"
+        #expect(await sweep.sweep(plan).isEmpty)
+        #expect(try left() == [".pawl-r9-n1", ".pawl-r9-n2", "n1", "n2"])
+    }
+
     @Test func `jobs of other runs stay for a week, and for as long as they run`() async throws {
         try await begin("r2", "true")
         try await begin("r3", "true")

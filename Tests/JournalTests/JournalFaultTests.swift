@@ -173,6 +173,7 @@ import Testing
             #expect(failure?.code == .busy)
             #expect(failure?.message.contains("journal.unwritten") == true)
             let beside = directory.appending(path: "journal.unwritten")
+            #expect(SQLiteRunStore.unwrittenRecords(in: directory) == [beside.path])
             let line = try String(contentsOf: beside, encoding: .utf8)
             #expect(line.hasSuffix("\n"))
             #expect(line.contains(#""message":"the intent""#))
