@@ -57,48 +57,12 @@ package struct EtcdMigrate: Action {
         return Migration(dataDir: dataDir, walDir: walDir, backup: ColdBackup(path: path), run: context.run)
     }
 
-    /// What is found, once nobody is at work on the data any more.
-    ///
-    /// A step that outlived its controller has a deadline of its own on the node, so it is waited for; deciding from
-    /// data that it still changes, or leaving the member down because of it, would both be wrong.
-    private func state(
-        _ migration: Migration,
-        thorough: Bool,
-        _ context: ActionContext
-    ) async throws(ActionFailure) -> MigrationState {
-        let deadline = ContinuousClock.now + context.timeout
-        var state = try await look(migration, thorough: thorough, context)
-        if state.isBusy { context.progress("waiting for a step that outlived its controller and is still at work") }
-        while state.isBusy, ContinuousClock.now < deadline, !Task.isCancelled {
-            try? await Task.sleep(for: .milliseconds(500))
-            state = try await look(migration, thorough: thorough, context)
-        }
-        return state
-    }
-
-    private func look(
-        _ migration: Migration,
-        thorough: Bool,
-        _ context: ActionContext
-    ) async throws(ActionFailure) -> MigrationState {
-        let target = try context.requiredTarget()
-        let command = migration.inspectCommand(
-            etcdctl: EtcdSettings(variables: target.variables).etcdctl,
-            thorough: thorough,
-            timeout: context.timeout
-        )
-        guard let state = MigrationState(try await target.report(command)) else {
-            throw ActionFailure("what the node said of its db is not whole")
-        }
-        return state
-    }
-
     package func observe(_ context: ActionContext) async throws(ActionFailure) -> Observation {
         guard let migration = try await migration(context) else {
             return .notBegun("there is no backup of this run, and nothing is migrated without one")
         }
         let recorded = try await recorded(context)
-        switch try await state(migration, thorough: false, context).conclude(
+        switch try await migration.settledState(thorough: false, context).conclude(
             baseline: try await context.migrationBaseline(noTTL: noTTL),
             recorded: recorded
         ) {
@@ -167,7 +131,7 @@ package struct EtcdMigrate: Action {
         guard let migration = try await migration(context) else {
             return Evidence("nothing was migrated: there is no backup of this run")
         }
-        let choice = MigrationRestore.decide(try await state(migration, thorough: true, context))
+        let choice = MigrationRestore.decide(try await migration.settledState(thorough: true, context))
         let reason: String
         switch choice {
         case .refused(let message, let remedy): throw ActionFailure(message, remedy: remedy)

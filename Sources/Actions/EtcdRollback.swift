@@ -36,7 +36,13 @@ package struct EtcdRollback: Action {
     }
 
     package var traits: ActionTraits {
-        ActionTraits(effect: .repeatable, resource: "etcd data", hasUndo: true, defaultTimeout: .seconds(1800))
+        ActionTraits(
+            effect: .repeatable,
+            resource: "etcd data",
+            hasUndo: true,
+            defaultTimeout: .seconds(1800),
+            job: .always
+        )
     }
 
     package func observe(_ context: ActionContext) async throws(ActionFailure) -> Observation {
@@ -69,7 +75,7 @@ package struct EtcdRollback: Action {
         let replacement = await MemberReplacement(context, host: name).text
         let state: MigrationState
         do throws(ActionFailure) {
-            state = try await migration.settledState(context)
+            state = try await migration.settledState(thorough: true, context)
         } catch {
             throw error.isMissingMember ? ActionFailure(error.message, remedy: replacement) : error
         }
@@ -78,12 +84,13 @@ package struct EtcdRollback: Action {
         if case .refused(let message, let remedy) = choice { throw ActionFailure(message, remedy: remedy) }
         context.progress("\(choice.kind): \(choice.reason)")
         let settings = EtcdSettings(variables: target.variables)
-        let command = migration.restoreCommand(
+        var command = migration.restoreCommand(
             choice,
             etcdctl: settings.etcdctl,
             byHand: replacement,
             timeout: context.timeout
         )
+        command.isDetached = context.isJob
         let report = try await target.report(command)
         var values = ["restore": choice.kind, "backup": migration.backup.path]
         values["sha256"] = report["sha256"]
@@ -101,38 +108,6 @@ package struct EtcdRollback: Action {
     private func migration(_ context: ActionContext) async throws(ActionFailure) -> Migration? {
         guard let path = try await context.hostFact("backup_path") else { return nil }
         return Migration(dataDir: dataDir, walDir: walDir, backup: ColdBackup(path: path), run: context.run)
-    }
-}
-
-extension Migration {
-    /// What is found, once no step that outlived its controller is at work on the data any more.
-    ///
-    /// Such a step has a deadline of its own on the node.
-    func settledState(_ context: ActionContext) async throws(ActionFailure) -> MigrationState {
-        let deadline = ContinuousClock.now + context.timeout
-        var state = try await look(try context.requiredTarget(), thorough: true, timeout: context.timeout)
-        if state.isBusy { context.progress("waiting for a step that outlived its controller and is still at work") }
-        while state.isBusy, ContinuousClock.now < deadline, !Task.isCancelled {
-            try? await Task.sleep(for: .milliseconds(500))
-            state = try await look(try context.requiredTarget(), thorough: true, timeout: context.timeout)
-        }
-        return state
-    }
-
-    func look(
-        _ target: ActionTarget,
-        thorough: Bool,
-        timeout: Duration
-    ) async throws(ActionFailure) -> MigrationState {
-        let command = inspectCommand(
-            etcdctl: EtcdSettings(variables: target.variables).etcdctl,
-            thorough: thorough,
-            timeout: timeout
-        )
-        guard let state = MigrationState(try await target.report(command)) else {
-            throw ActionFailure("what the node said of its db is not whole")
-        }
-        return state
     }
 }
 
