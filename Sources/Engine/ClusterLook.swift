@@ -15,6 +15,8 @@ struct ClusterLook: Sendable, Equatable {
     var isDown = false
     /// The node itself does not answer.
     var isUnreachable = false
+    /// The member answers, and says that it is healthy.
+    var isWell = false
 
     init(_ health: MemberHealth) {
         let state = "v3 revision \(health.status.revision)"
@@ -22,6 +24,7 @@ struct ClusterLook: Sendable, Equatable {
             health.isHealthy
             ? "healthy, \(state)" : "not healthy, \(state): " + health.complaints.joined(separator: "; ")
         revision = health.status.revision
+        isWell = health.isHealthy
     }
 
     init(_ error: EtcdProbeError) {

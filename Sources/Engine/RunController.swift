@@ -270,7 +270,9 @@ package struct RunController: Sendable {
         async let left = leave(await admission?.lock, after: result)
         let sweep = NodeSweep(run: open.id, origin: origin?.origin, play: open.play, hosts: hosts)
         async let swept = result.verdict == .done ? sweep.sweep(open.plan) : []
-        let look = result.verdict == .done ? [:] : await ClusterLook.members(of: open.play, hosts)
+        let isProvenNow = result.verdict == .done && result.hasPerformed
+        let look = isProvenNow ? [:] : await ClusterLook.members(of: open.play, hosts)
+        if result.verdict == .done { await warn(of: look, engine) }
         let conclusion = await RunConclusion.draw(
             from: .init(
                 run: open.id,
@@ -301,6 +303,15 @@ package struct RunController: Sendable {
         }
         await hosts.closeAll()
         return conclusion
+    }
+
+    /// A run that had come to its end before, but for telling so, was proven then; how the members are now is another
+    /// question.
+    private func warn(of look: [String: ClusterLook], _ engine: RunEngine) async {
+        for (host, look) in look.sorted(by: { $0.key < $1.key }) where !look.isWell {
+            let text = "the run had come to its end before, and this member is not well now: \(look.words)"
+            await engine.tell(.notice(Notice(.warning, host: host, text)))
+        }
     }
 
     /// Gives the lock back at an orderly end; it stays while a step that nobody waited for may be at work.

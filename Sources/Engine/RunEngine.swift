@@ -27,6 +27,8 @@ package struct RunEngine: Sendable {
     package struct Result: Sendable {
         package var verdict: Verdict
         package var machine: RolloutMachine
+        /// Whether anything was begun by this process; where not, all proofs are of before.
+        package var hasPerformed: Bool
         package var elapsed: Duration
     }
 
@@ -99,7 +101,12 @@ package struct RunEngine: Sendable {
             group.cancelAll()
             return verdict
         }
-        return Result(verdict: verdict, machine: loop.machine, elapsed: ContinuousClock.now - started)
+        return Result(
+            verdict: verdict,
+            machine: loop.machine,
+            hasPerformed: loop.hasPerformed,
+            elapsed: ContinuousClock.now - started
+        )
     }
 
     /// Passes signals on; when the grace time of the first is over, it is as if the second had come.
@@ -150,6 +157,7 @@ extension RunEngine {
     struct Loop {
         let engine: RunEngine
         var machine: RolloutMachine
+        var hasPerformed = false
         let mailbox: AsyncStream<Event>.Continuation
         let endings = EndingBox()
 
@@ -228,8 +236,9 @@ extension RunEngine {
             }
         }
 
-        private func begin(_ id: StepID, attempt: Int, in group: inout TaskGroup<Void>) async {
+        private mutating func begin(_ id: StepID, attempt: Int, in group: inout TaskGroup<Void>) async {
             guard let step = machine.steps[id] else { return }
+            hasPerformed = true
             await engine.tell(.stepStarted(step, attempt: attempt))
             let call = call(step, attempt: attempt)
             group.addTask { [engine, mailbox, endings] in

@@ -257,7 +257,7 @@ extension Migration {
         if [ -f "$BACKUP/migration" ]; then mv -f -T -- "$BACKUP/migration" "$BACKUP/migration.undone"; fi
         printf '%s %s %s\n' "$RUN" "$KIND" "$(db_inode)" >"$BACKUP/restored.new" &&
           sync -- "$BACKUP/restored.new" && mv -f -T -- "$BACKUP/restored.new" "$BACKUP/restored" ||
-          fail "cannot write $BACKUP/restored" "make room there"
+          { rm -f -- "$BACKUP/restored.new"; fail "cannot write $BACKUP/restored" "make room there"; }
         sync -- "$snap" "$BACKUP"
         say restored "$KIND"
         """#

@@ -141,6 +141,18 @@ struct ClusterTests {
                 )
                 #expect(keys.trimmingCharacters(in: .newlines) == "40")
             }
+            // Killed before it could note its end: the resumed run has nothing to do, and says how the members are now.
+            try await store.setState(of: try #require(await store.runs().first).id, .running)
+            try await live.cluster.stop(live.cluster.members[1])
+            let resumed = try await controller.resume(
+                try await controller.open(nil),
+                observer: events,
+                signals: AsyncStream { _ in }
+            )
+            #expect(resumed.exitCode == 0)
+            let warnings = await events.notices.filter { $0.contains("had come to its end before") }
+            #expect(warnings.count == 1, "\(warnings)")
+            #expect(warnings.first?.contains("down") == true)
         }
     }
 

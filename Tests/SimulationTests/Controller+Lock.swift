@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The lock on the nodes, as docs/design/lock.md has it.
+import Rollout
+
+// The lock on the nodes: what `LockClaim` decides, done as docs/design/lock.md has it.
 extension Controller {
     private struct Reading {
         var token: Int
@@ -9,14 +11,14 @@ extension Controller {
 
     func takeLock() {
         let world = world
-        var readings: [Reading?] = Array(repeating: nil, count: world.nodes.count)
+        var readings: [String: Reading] = [:]
         var left = world.nodes.count
         for node in world.nodes {
             world.look(at: node, from: self) { node in
                 Reading(token: node.token, lock: self.current(node))
             } then: { [weak self] seen in
                 guard let self, isAlive else { return }
-                readings[node.index] = seen
+                readings[node.name] = seen
                 left -= 1
                 if left == 0 { decide(readings) }
             }
@@ -28,24 +30,29 @@ extension Controller {
         return node.lock
     }
 
-    private func decide(_ readings: [Reading?]) {
+    private func decide(_ readings: [String: Reading]) {
         guard !isKilledHere() else { return }
-        let members = readings[..<world.scenario.members]
-        guard members.count(where: { $0 != nil }) >= world.majority else { return leave(.unreachable) }
-        let holders = readings.compactMap { $0?.lock }
+        let holders = readings.values.compactMap(\.lock)
         if command != .unlock, holders.contains(where: { !isProvenDead($0) }) { return leave(.locked) }
-        token = (readings.compactMap { $0?.token }.max() ?? 0) + 1
-        if command == .unlock || !holders.isEmpty {
-            for holder in holders { world.books.ended.insert(holder.token) }
-        }
-        write(to: world.nodes[0], over: readings[0]?.lock) { [weak self] isWritten in
-            guard let self, !isKilledHere() else { return }
-            guard isWritten == true else {
-                // What may have been written all the same is taken back.
-                return release(.locked)
+        var members = Set(world.nodes.filter(\.isMember).map(\.name))
+        if world.weakness == .lockWithoutMajority { members = Set(members.sorted().prefix(1)) }
+        var claim = LockClaim(
+            run: "run",
+            nonce: "\(process)",
+            nodes: members,
+            sights: readings.reduce(into: [:]) { sights, reading in
+                sights[reading.key] = LockClaim.Sight(
+                    rank: reading.key,
+                    token: reading.value.token,
+                    holder: reading.value.lock?.holder
+                )
             }
-            writeOthers(readings)
-        }
+        )
+        token = claim.claim.token
+        for holder in holders { world.books.ended.insert(holder.token) }
+        let directives = claim.begin()
+        self.claim = claim
+        follow(directives, over: readings)
     }
 
     /// A holder of this machine whose process is gone.
@@ -54,39 +61,103 @@ extension Controller {
         return !world.controllers.contains { $0.process == lock.process }
     }
 
-    private func writeOthers(_ readings: [Reading?]) {
-        var (written, left) = (1, world.nodes.count - 1)
-        if left == 0 { return settle(written) }
-        for node in world.nodes.dropFirst() {
-            write(to: node, over: readings[node.index]?.lock) { [weak self] isWritten in
-                guard let self, isAlive else { return }
-                if isWritten == true, node.isMember { written += 1 }
-                left -= 1
-                if left == 0 { settle(written) }
+    private func follow(_ directives: [LockClaim.Directive], over readings: [String: Reading]) {
+        for directive in directives {
+            switch directive {
+            case .take(let name, let replaced):
+                take(name, replacing: replaced) { [weak self] answer in self?.told(answer, by: name, readings) }
+            case .giveBack(let name):
+                giveBack(name) { [weak self] answer in self?.told(answer, by: name, readings) }
+            case .finish(let result): finish(result, readings)
             }
         }
     }
 
-    private func settle(_ written: Int) {
+    private func told(_ answer: LockClaim.Answer, by name: String, _ readings: [String: Reading]) {
+        guard !isKilledHere(), var claim else { return }
+        let directives = claim.handle(answer, from: name)
+        self.claim = claim
+        follow(directives, over: readings)
+    }
+
+    private func finish(_ result: LockClaim.Result, _ readings: [String: Reading]) {
+        switch result {
+        case .held: takeOthers(readings)
+        case .lost: giveUp(.locked)
+        case .tooFew: giveUp(.unreachable)
+        case .stale:
+            lockRounds += 1
+            if lockRounds < 3 { takeLock() } else { giveUp(.locked) }
+        }
+    }
+
+    private func giveUp(_ exit: Exit) {
+        world.books.ended.insert(token)
+        leave(exit)
+    }
+
+    /// Hosts beside the cluster have no vote, and a no of one of them is a no.
+    private func takeOthers(_ readings: [String: Reading]) {
+        let others = world.nodes.filter { !$0.isMember && readings[$0.name] != nil }
+        var left = others.count
+        var isRefused = false
+        if left == 0 { return hold() }
+        for node in others {
+            take(node.name, replacing: readings[node.name]?.lock?.holder) { [weak self] answer in
+                guard let self, isAlive else { return }
+                switch answer {
+                case .held, .behind: isRefused = true
+                default: break
+                }
+                left -= 1
+                if left == 0 { if isRefused { release(.locked) } else { hold() } }
+            }
+        }
+    }
+
+    private func hold() {
         guard !isKilledHere() else { return }
-        let needed = world.weakness == .lockWithoutMajority ? 1 : world.majority
-        guard written >= needed else { return release(.locked) }
         isHolding = true
-        world.note(label, "holds the lock with token \(token) on \(written) members")
+        let held = world.nodes.count { $0.isMember && $0.lock?.token == token && $0.lock?.process == process }
+        world.note(label, "holds the lock with token \(token) on \(held) members")
         world.checkHolder(self)
         goOn()
     }
 
-    /// Taken only where it is as it was read, and where no higher token has been.
-    private func write(to node: Node, over read: Node.Lock?, then: @escaping (Bool?) -> Void) {
+    // MARK: - One node
+
+    /// Taken only where it is free or the one that is replaced, and where no higher token has been.
+    private func take(
+        _ name: String,
+        replacing replaced: LockClaim.Holder?,
+        then: @escaping (LockClaim.Answer) -> Void
+    ) {
+        guard let node = world.nodes.first(where: { $0.name == name }) else { return }
         let lock = Node.Lock(token: token, process: process, home: home.index, since: world.now)
+        var answer = LockClaim.Answer.taken
         world.change(node, from: self) { [unowned self] node in
-            guard node.token < lock.token, current(node) == nil || current(node) == read else { return false }
-            node.token = lock.token
-            node.lock = lock
+            let holder = current(node)?.holder
+            if holder == lock.holder { return true }
+            if let holder, holder != replaced {
+                answer = .held(holder)
+            } else if node.token >= lock.token {
+                answer = .behind
+            } else {
+                (node.token, node.lock) = (lock.token, lock)
+            }
             return true
         } then: {
-            then($0)
+            then($0 == true ? answer : .inDoubt)
+        }
+    }
+
+    private func giveBack(_ name: String, then: @escaping (LockClaim.Answer) -> Void) {
+        guard let node = world.nodes.first(where: { $0.name == name }) else { return }
+        world.change(node, from: self) { [token, process] node in
+            if node.lock?.token == token, node.lock?.process == process { node.lock = nil }
+            return true
+        } then: {
+            then($0 == true ? .givenBack : .inDoubt)
         }
     }
 
@@ -97,13 +168,15 @@ extension Controller {
         world.books.ended.insert(token)
         var left = world.nodes.count
         for node in world.nodes {
-            world.change(node, from: self) { [token, process] node in
-                if node.lock?.token == token, node.lock?.process == process { node.lock = nil }
-                return true
-            } then: { [weak self] _ in
+            giveBack(node.name) { [weak self] _ in
                 left -= 1
                 if left == 0 { self?.leave(exit) }
             }
         }
     }
+}
+
+extension Node.Lock {
+    /// The lock as `LockClaim` sees it; a run may be resumed by two, which only their processes tell apart.
+    fileprivate var holder: LockClaim.Holder { .init(run: "run", token: token, nonce: "\(process)") }
 }

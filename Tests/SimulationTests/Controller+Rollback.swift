@@ -26,8 +26,6 @@ extension Controller {
             }
         }
         world.checkRollback(of: run)
-        if world.books.claimed == run { world.books.claimed = nil }
-        (journal.isRollingBack, journal.isOpen) = (true, true)
         // What is out comes back before another is taken out. Members that must be added anew need others that are as
         // they were.
         let reversed = world.members.reversed()
@@ -105,6 +103,7 @@ extension Controller {
         }
         let attempt = 1 + journal.records.count { $0.step == id && $0.kind == .undoIntent }
         guard !isKilledHere() else { return }
+        markRollingBack()
         journal.records.append(.init(step: id, attempt: attempt, kind: .undoIntent))
         send(order, of: step, attempt) { [weak self] outcome in
             guard let self, !isKilledHere() else { return }
@@ -127,7 +126,15 @@ extension Controller {
         )
     }
 
+    /// From the first change on; one that was refused before leaves the run what it was.
+    private func markRollingBack() {
+        if world.books.claimed == run { world.books.claimed = nil }
+        journal?.isRollingBack = true
+        journal?.isOpen = true
+    }
+
     private func finishRollback() {
+        markRollingBack()
         for node in world.nodes where !node.isMember {
             guard node.writers != .open, let id = world.scenario.step(.freeze, on: node.index),
                 let step = world.scenario.steps[id]

@@ -30,7 +30,9 @@ extension Controller {
         case .recordIntent(let id, let attempt):
             if world.weakness == .intentAfterEffect { return post(.intentRecorded(id)) }
             record(.init(step: id, attempt: attempt, kind: .intent), then: .intentRecorded(id))
-        case .perform(let id, let attempt): perform(id, attempt)
+        case .perform(let id, let attempt):
+            hasPerformed = true
+            perform(id, attempt)
         case .recordOutcome(let id, let attempt, let outcome):
             if world.weakness == .intentAfterEffect {
                 journal?.records.append(.init(step: id, attempt: attempt, kind: .intent))
@@ -49,7 +51,7 @@ extension Controller {
     private func finish(_ verdict: Verdict) {
         world.note(label, verdict.word)
         if case .done = verdict {
-            world.checkSuccess(self)
+            if hasPerformed { world.checkSuccess(self) }
             (world.books.claimed, world.books.claimedAt) = (run, world.raft.last)
         }
         conclude(verdict)

@@ -22,6 +22,11 @@ final class Controller {
     var isAlive = true
     var isHolding = false
     var token = 0
+    var claim: LockClaim?
+    /// Whether it began anything; where not, what it claims was proven before.
+    var hasPerformed = false
+    /// How often it looked again because the nodes had moved on.
+    var lockRounds = 0
     var machine: RolloutMachine?
     var journal: Journal?
     var exit: Exit?
@@ -186,6 +191,7 @@ final class Controller {
             world.change(node, from: self) { [token, run] node in
                 guard node.lock?.token == token, node.replica?.run == run else { return true }
                 node.replica?.isOpen = false
+                node.replica?.token = token
                 return true
             } then: { [weak self] _ in
                 left -= 1
