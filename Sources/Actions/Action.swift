@@ -109,6 +109,8 @@ package struct ActionFailure: Error, Sendable, Hashable, CustomStringConvertible
     package var isInDoubt: Bool
     /// The node refused the command because the lock is another's.
     package var isFenced = false
+    /// The node could not be asked, or did not answer.
+    package var isUnreachable = false
 
     package init(_ message: String, remedy: String? = nil, isInDoubt: Bool = false) {
         self.message = message
@@ -120,6 +122,7 @@ package struct ActionFailure: Error, Sendable, Hashable, CustomStringConvertible
     package init(_ error: RemoteError) {
         self.init(error.message, remedy: error.remedy, isInDoubt: !error.isNotBegun)
         isFenced = error.code == .fenced
+        isUnreachable = ![.fenced, .refused, .unrecorded].contains(error.code)
     }
 
     package var description: String { message + (remedy.map { " (\($0))" } ?? "") }

@@ -123,7 +123,9 @@ package struct Service: Action {
                 return .notBegun("\(name) runs, but what held it down was not put away")
             }
             if isUp, !isHeld { return done("runs") }
-            if isDown { return .notBegun("\(name) does not run") }
+            // Down and not held: it was started and died, and systemd may be about to start it again. What is to be
+            // taken back before it must not be without a stop and a hold.
+            if isDown, isHeld { return .notBegun("\(name) does not run") }
         case .restarted:
             if isUp, let mark = report["restarted"], mark == "\(context.step.text) \(report["instance"] ?? "")" {
                 return done("runs, and was restarted by this step")

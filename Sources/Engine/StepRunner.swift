@@ -47,7 +47,7 @@ struct StepRunner: Sendable {
 
     /// Looks at what the node shows of a step, after the end of its job when that still runs.
     ///
-    /// What cannot be looked at is in doubt.
+    /// What the node does not tell is in doubt; a node that cannot be asked is another thing.
     func observe(_ call: Call, _ past: StepPast) async -> Event.Finding {
         do throws(ActionFailure) {
             var (action, context) = try prepare(call)
@@ -60,7 +60,7 @@ struct StepRunner: Sendable {
             case .inDoubt(let why): return .inDoubt(why)
             }
         } catch {
-            return .inDoubt(error.message)
+            return error.isUnreachable ? .unseen(error.message) : .inDoubt(error.message)
         }
     }
 

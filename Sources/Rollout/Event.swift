@@ -25,5 +25,7 @@ package enum Event: Hashable, Sendable {
         case done
         case notBegun(String)
         case inDoubt(String)
+        /// The node could not be asked.
+        case unseen(String)
     }
 }

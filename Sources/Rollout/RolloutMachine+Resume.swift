@@ -160,12 +160,16 @@ extension RolloutMachine {
         guard state(id) == .observing, mode == .observing else { return [] }
         findings[id] = finding
         states[id] = observedBefore[id] ?? .pending
-        if case .notBegun = finding {} else if steps[id]?.phase == .steps { hasEverChangedANode = true }
+        switch finding {
+        case .done, .inDoubt: if steps[id]?.phase == .steps { hasEverChangedANode = true }
+        case .notBegun, .unseen: break
+        }
         return isAnyStepInFlight ? [] : decide()
     }
 
     /// With all findings in, says for each of them what follows.
     private mutating func decide() -> [Directive] {
+        if let blind = unseen() { return blind }
         var directives: [Directive] = []
         for id in plan.steps.map(\.id) where observedBefore[id] == .done {
             guard let finding = findings[id], finding != .done, let step = steps[id], let host = step.host else {
@@ -205,6 +209,24 @@ extension RolloutMachine {
         return isAnyStepInFlight ? directives : directives + advance()
     }
 
+    /// Halts where a node could not be asked, with nothing begun.
+    ///
+    /// To take back what nobody has looked at would go over what a member may have been given since: where the run had come
+    /// to its end, and only the note of it is missing, v3 is written to.
+    private mutating func unseen() -> [Directive]? {
+        var first: Failure?
+        for step in plan.steps {
+            guard case .unseen(let why) = findings[step.id], first == nil else { continue }
+            first = Failure(
+                step: step.id,
+                host: step.host,
+                "\(step.name) cannot be looked at: \(why)",
+                remedy: "nothing was changed; bring the node up, or its connection, and resume again"
+            )
+        }
+        return first.map { finish(.halted($0)) }
+    }
+
     /// A member that is down, and nobody knows how it ended: it is started first, to be stopped in sight.
     private func isStopToTakeBack(_ step: PlannedStep) -> Bool {
         step.phase == .steps && step.availability == .takesOut && step.hasUndo && step.mayRedoAfterUndo
@@ -238,7 +260,7 @@ extension RolloutMachine {
             states[id] = .pending
             standing.remove(id)
             return [.announce(host: step.host, text: "\(step.name): not begun (\(why))")]
-        case .inDoubt(let why):
+        case .unseen(let why), .inDoubt(let why):
             let news = Directive.announce(host: step.host, text: "\(step.name): in doubt (\(why))")
             guard step.effect == .once else {
                 if !isStopToTakeBack(step) { states[id] = .pending }
@@ -259,7 +281,7 @@ extension RolloutMachine {
     private func driftText(_ step: PlannedStep, _ finding: Event.Finding) -> String {
         switch finding {
         case .done: ""
-        case .notBegun(let what), .inDoubt(let what):
+        case .notBegun(let what), .inDoubt(let what), .unseen(let what):
             "\(step.name) was done in this run and is not in place any more: \(what)"
         }
     }

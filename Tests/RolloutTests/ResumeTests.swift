@@ -205,6 +205,33 @@ struct ResumeTests {
         #expect(machine.handle(.undoIntentRecorded("steps.3/n1")) == [.undo("steps.3/n1", attempt: 2)])
     }
 
+    @Test func `what cannot be looked at halts, and nothing is taken back`() {
+        let plan = SamplePlan().make()
+        let done: [StepID] = ["preflight.1/*", "freeze.1/api1", "gate.1@start/*", "steps.1/n1", "steps.2/n1"]
+        let history = done.flatMap { id in
+            [
+                HistoryEntry(step: id, attempt: 1, kind: .intent),
+                HistoryEntry(step: id, attempt: 1, kind: .outcome(.succeeded)),
+            ]
+        }
+        var machine = RolloutMachine(
+            plan: plan,
+            history: history + [.init(step: "steps.3/n1", attempt: 1, kind: .intent)]
+        )
+        var open = machine.handle(.begin).compactMap { directive -> StepID? in
+            if case .observe(let id) = directive { id } else { nil }
+        }
+        let last = open.removeLast()
+        for id in open { #expect(machine.handle(.observed(id, .inDoubt("half written"))) == []) }
+        let end = machine.handle(.observed(last, .unseen("no route to n1")))
+        guard case .finish(.halted(let failure)) = end.first, end.count == 1 else {
+            Issue.record("\(end)")
+            return
+        }
+        #expect(failure.host == "n1")
+        #expect(failure.message.hasSuffix("cannot be looked at: no route to n1"))
+    }
+
     @Test func `a freeze in doubt is undone and done again before the first host`() {
         var world = crashed(at: "freeze.1/api1", .partly)
         #expect(world.run() == .done)

@@ -222,7 +222,7 @@ extension Controller {
         } then: { [weak self] seen in
             guard let self else { return }
             guard let finding = seen ?? nil else {
-                return deliver(.observed(id, .inDoubt("\(node.name) does not answer")))
+                return deliver(.observed(id, .unseen("\(node.name) does not answer")))
             }
             if step.work == .migrate, case .inDoubt = finding, node.worker != nil, tries < 240 {
                 return world.after(500) { [weak self] in
@@ -245,7 +245,9 @@ extension Controller {
             return isUp && node.hold == nil ? .notBegun("etcd runs") : .inDoubt("etcd is not as it was left")
         case .start:
             if isUp, node.hold == nil { return .done }
-            return isUp ? .inDoubt("etcd runs, and is held down") : .notBegun("etcd does not run")
+            if isUp { return .inDoubt("etcd runs, and is held down") }
+            return node.hold == nil
+                ? .inDoubt("etcd does not run, and is not held down") : .notBegun("etcd does not run")
         case .backup:
             guard let saved = node.backup(of: run) else { return .notBegun("there is no backup") }
             let backup = node.backups[saved]

@@ -15,6 +15,7 @@ extension Event {
         case .observed(let id, .done): "\(id) is found done"
         case .observed(let id, .notBegun(let why)): "\(id) is found not begun: \(why)"
         case .observed(let id, .inDoubt(let why)): "\(id) is found in doubt: \(why)"
+        case .observed(let id, .unseen(let why)): "\(id) is not seen: \(why)"
         case .undoIntentRecorded(let id): "intent to undo \(id) is recorded"
         case .undoEnded(let id, let outcome): "the undo of \(id) \(outcome.text)"
         case .undoOutcomeRecorded(let id): "outcome of the undo of \(id) is recorded"
