@@ -121,6 +121,29 @@ extension EndToEnd {
             }
         }
 
+        @Test func `of two that resume one run in the same instant exactly one goes on`() async throws {
+            try await ClusterFixture.with { cluster in
+                try await cluster.seed(LabSeed(keys: 50))
+                let first = try await cluster.rollingOrder()[0]
+                let arguments = cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json)
+                _ = try await cluster.follow(arguments) { pawl in
+                    try await pawl.wait(for: "the first member") { $0.starts("backup", on: first.name) }
+                    pawl.send(SIGKILL)
+                }
+                // Each has a journal of its own and takes the run from the nodes, so both look for the same lock.
+                let outputs = try await withThrowingTaskGroup(of: ClusterFixture.Output.self) { group in
+                    for number in 0..<2 {
+                        let state = "\(cluster.directory)/resumed-\(number)"
+                        group.addTask { try await cluster.pawl(["resume", "-i", cluster.inventory, "--state", state]) }
+                    }
+                    return try await group.reduce(into: []) { $0.append($1) }
+                }
+                #expect(outputs.map(\.exitCode).sorted() == [0, 5], "\(outputs.map(\.all))")
+                try await cluster.expectMigrated()
+                try await cluster.expectUnlocked()
+            }
+        }
+
         @Test func `a killed controller of this machine is resumed without a word`() async throws {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 50))
