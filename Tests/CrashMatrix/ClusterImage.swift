@@ -107,9 +107,10 @@ struct ClusterImage: Sendable, Equatable {
             value "unit $name" "$(systemctl show -p "$name" etcd | sed 's/^[^=]*=//')"
         done
         value "failed units" "$(systemctl --failed --no-legend --plain | cut -d' ' -f1 | tr '\n' ' ')"
-        # What looks is of a session outside of the node, which is 0 here.
+        # What looks is of a session outside of the node, which is 0 here. A connection is none of pawl's processes: after
+        # three minutes without a cable sshd is not told any more that the other side is gone, and keeps its end of it.
         value processes "$(ps -eo pid=,sid=,comm=,args= | awk '$2 != 0 && $3 !~ \
-            /^(systemd|systemd-.*|\(sd-pam\)|dbus-daemon|etcd)$/ && !/sshd: .usr.sbin.sshd -D/ \
+            /^(systemd|systemd-.*|\(sd-pam\)|dbus-daemon|etcd)$/ && !($3 == "sshd" && $4 == "sshd:") \
             { $1 = $2 = ""; print }' | sort | tr '\n' ';')"
         value "stopped processes" "$(ps -eo stat=,comm= | grep '^T' | sort | tr '\n' ';')"
         find /run /tmp /dev/shm /var/lib/etcd /var/backups -xdev \
