@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Dispatch
 import Foundation
 import Synchronization
 
 /// Two threads for calls that block and cannot be made otherwise: `getaddrinfo`, and hashing a large local file.
 ///
 /// ## Concurrency
-/// The queue is behind the condition's lock; the work items are `@Sendable`.
+/// The queue is behind its mutex; the semaphore counts what is in it, and is what the threads wait for.
 final class BlockingPool: Sendable {
     static let shared = BlockingPool(threads: 2)
 
-    private let condition = NSCondition()
-    // Safe because it is touched only while `condition` is locked; a `Mutex` cannot be waited on until there is work.
-    nonisolated(unsafe) private var queue: [@Sendable () -> Void] = []
+    private let queue = Mutex<[@Sendable () -> Void]>([])
+    private let queued = DispatchSemaphore(value: 0)
 
     init(threads: Int) {
         for index in 0..<threads {
@@ -31,19 +31,15 @@ final class BlockingPool: Sendable {
         _ body: @escaping @Sendable () -> T
     ) async -> T {
         await withCheckedContinuation { continuation in
-            condition.lock()
-            queue.append { continuation.resume(returning: body()) }
-            condition.signal()
-            condition.unlock()
+            queue.withLock { $0.append { continuation.resume(returning: body()) } }
+            queued.signal()
         }
     }
 
     private func run() {
         while true {
-            condition.lock()
-            while queue.isEmpty { condition.wait() }
-            let work = queue.removeFirst()
-            condition.unlock()
+            queued.wait()
+            let work = queue.withLock { $0.removeFirst() }
             work()
         }
     }

@@ -106,7 +106,7 @@ extension SSHConnection {
     private nonisolated func explain(_ failure: SSHFailure, _ what: String, type: String?) -> String {
         guard type == "ssh-rsa", !SessionHandle.signsRSAWithSHA2 else { return "\(what): \(failure)" }
         return
-            "\(what): \(failure) (libssh2 \(SessionHandle.libraryVersion) cannot sign RSA with SHA-2, which servers ask "
+            "\(what): \(failure) (libssh2 \(SessionHandle.libssh2Version) cannot sign RSA with SHA-2, which servers ask "
             + "for since OpenSSH 8.8: use an ed25519 or ecdsa key, or libssh2 1.11 or later)"
     }
 

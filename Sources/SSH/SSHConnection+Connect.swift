@@ -81,7 +81,7 @@ extension SSHConnection {
                 "no algorithm in common with the server: "
                     + (what.isEmpty ? "\(failure)" : what.joined(separator: "; ")),
                 remedy:
-                    "libssh2 \(SessionHandle.libraryVersion) is in use: install libssh2 1.11 or later (encrypt-then-mac, "
+                    "libssh2 \(SessionHandle.libssh2Version) is in use: install libssh2 1.11 or later (encrypt-then-mac, "
                     + "AES-GCM, chacha20 and RSA with SHA-2), or allow one of its algorithms in the node's sshd_config"
             )
         default:

@@ -16,8 +16,8 @@ import Musl
 /// thread of Swift's cooperative pool is ever blocked, and two loops serve any number of hosts.
 ///
 /// ## Concurrency
-/// `inbox` is shared and behind its mutex. Everything marked `nonisolated(unsafe)` is touched by the loop's own thread
-/// only; ``checkIsolated()`` guards the way in.
+/// `inbox` is shared. `waiters` and `scratch` are touched by the loop's own thread only, and ``checkIsolated()`` guards the
+/// way in; they are behind mutexes that nobody else ever holds, so that the compiler can check it too.
 final class SSHEventLoop: SerialExecutor, Sendable {
     /// Why a wait ended.
     enum Readiness: Equatable {
@@ -54,10 +54,10 @@ final class SSHEventLoop: SerialExecutor, Sendable {
     private let nextWaitID = Atomic<UInt64>(0)
     private let wakeReader: Int32
     private let wakeWriter: Int32
-    // Safe because only the loop's own thread touches it: `wait`, which is isolated to it, fills it, and `run` empties it.
-    nonisolated(unsafe) private var waiters: [UInt64: Waiter] = [:]
-    // Safe because only the loop's own thread touches it: channels are read into it before the bytes are parsed.
-    nonisolated(unsafe) private var scratch: UnsafeMutableRawBufferPointer
+    /// Filled by `wait`, emptied by `run`.
+    private let waiters = Mutex<[UInt64: Waiter]>([:])
+    /// Channels are read into it before the bytes are parsed.
+    private let scratch = Mutex([UInt8](repeating: 0, count: scratchSize))
 
     /// How much of a channel is read in one go.
     static let scratchSize = 256 * 1024
@@ -74,7 +74,6 @@ final class SSHEventLoop: SerialExecutor, Sendable {
         }
         wakeReader = ends[0]
         wakeWriter = ends[1]
-        scratch = .allocate(byteCount: Self.scratchSize, alignment: 16)
         let thread = Thread { [self] in run() }
         thread.name = name
         thread.stackSize = 1 << 20
@@ -127,12 +126,13 @@ final class SSHEventLoop: SerialExecutor, Sendable {
             _ = isolation
             return await withCheckedContinuation(isolation: isolation) { continuation in
                 checkIsolated()
-                waiters[id] = Waiter(
+                let waiter = Waiter(
                     descriptor: descriptor,
                     interest: interest,
                     deadline: deadline,
                     continuation: continuation
                 )
+                waiters.withLock { $0[id] = waiter }
             }
         } onCancel: {
             let mustWake = inbox.withLock { inbox in
@@ -146,9 +146,9 @@ final class SSHEventLoop: SerialExecutor, Sendable {
     /// Lends the loop's read buffer.
     ///
     /// Not across an `await`: the next session uses it too.
-    func withScratch<R>(_ body: (UnsafeMutableRawBufferPointer) throws -> R) rethrows -> R {
+    func withScratch<R: Sendable>(_ body: (UnsafeMutableRawBufferPointer) -> R) -> R {
         checkIsolated()
-        return try body(scratch)
+        return scratch.withLock { bytes in bytes.withUnsafeMutableBytes(body) }
     }
 
     // MARK: - Thread
@@ -168,13 +168,14 @@ final class SSHEventLoop: SerialExecutor, Sendable {
                 defer { inbox.cancelled.removeAll() }
                 return (!inbox.jobs.isEmpty, inbox.cancelled)
             }
-            for id in cancelled { waiters.removeValue(forKey: id)?.continuation.resume(returning: .cancelled) }
+            for id in cancelled { resume(id, .cancelled) }
 
             descriptors.removeAll(keepingCapacity: true)
             order.removeAll(keepingCapacity: true)
             descriptors.append(pollfd(fd: wakeReader, events: Int16(POLLIN), revents: 0))
             var earliest: ContinuousClock.Instant?
-            for (id, waiter) in waiters {
+            let waiting = waiters.withLock { $0 }
+            for (id, waiter) in waiting {
                 // A negative descriptor is skipped by poll(2).
                 descriptors.append(pollfd(fd: waiter.descriptor, events: waiter.interest.rawValue, revents: 0))
                 order.append(id)
@@ -183,11 +184,15 @@ final class SSHEventLoop: SerialExecutor, Sendable {
             let timeout = hasJobs || !cancelled.isEmpty ? 0 : Self.milliseconds(until: earliest)
             if poll(&descriptors, nfds_t(descriptors.count), timeout) < 0 { continue }
             drainWakePipe(descriptors[0].revents)
-            resumeWaiters(descriptors, order)
+            resumeWaiters(descriptors, order, waiting)
         }
     }
 
-    private func resumeWaiters(_ descriptors: [pollfd], _ order: [UInt64]) {
+    private func resume(_ id: UInt64, _ readiness: Readiness) {
+        waiters.withLock { $0.removeValue(forKey: id) }?.continuation.resume(returning: readiness)
+    }
+
+    private func resumeWaiters(_ descriptors: [pollfd], _ order: [UInt64], _ waiting: [UInt64: Waiter]) {
         let now = ContinuousClock.now
         for (index, id) in order.enumerated() {
             let events = Int32(descriptors[index + 1].revents)
@@ -197,9 +202,9 @@ final class SSHEventLoop: SerialExecutor, Sendable {
                     readable: broken || events & POLLIN != 0,
                     writable: broken || events & POLLOUT != 0
                 )
-                waiters.removeValue(forKey: id)?.continuation.resume(returning: readiness)
-            } else if let waiter = waiters[id], waiter.deadline <= now {
-                waiters.removeValue(forKey: id)?.continuation.resume(returning: .deadlinePassed)
+                resume(id, readiness)
+            } else if let waiter = waiting[id], waiter.deadline <= now {
+                resume(id, .deadlinePassed)
             }
         }
     }

@@ -12,6 +12,8 @@ enum Attempt<Value> {
     case failed(SSHFailure)
 }
 
+extension Attempt: Sendable where Value: Sendable {}
+
 /// A `LIBSSH2_SESSION` and its socket, both released once, together.
 ///
 /// Not `Sendable`: it stays inside the actor that made it, so that one thread at a time uses the session. Each method
@@ -24,13 +26,13 @@ final class SessionHandle {
     private static let receiveWindow: UInt32 = 2 * 1024 * 1024
 
     /// `libssh2_init` is not thread-safe and is needed once; a lazily initialised global gives both.
-    private static let libraryStatus: Int32 = libssh2_init(0)
+    private static let initStatus: Int32 = libssh2_init(0)
 
     /// Takes over the connected, non-blocking socket.
     init(socket: Int32) throws(SSHFailure) {
-        guard Self.libraryStatus == 0 else {
+        guard Self.initStatus == 0 else {
             Glibc.close(socket)
-            throw SSHFailure(kind: .libssh2(Self.libraryStatus), message: "libssh2 could not be initialised")
+            throw SSHFailure(kind: .libssh2(Self.initStatus), message: "libssh2 could not be initialised")
         }
         guard let session = libssh2_session_init_ex(nil, nil, nil, nil) else {
             Glibc.close(socket)
@@ -51,7 +53,7 @@ final class SessionHandle {
     }
 
     /// The version of the library that is loaded, like `1.10.0`.
-    static var libraryVersion: String { String(cString: libssh2_version(0)) }
+    static var libssh2Version: String { String(cString: libssh2_version(0)) }
 
     /// Whether RSA keys can be used with SHA-2, which current servers ask for (libssh2 1.11.0 release notes).
     static var signsRSAWithSHA2: Bool { libssh2_version(0x010b00) != nil }
