@@ -84,7 +84,7 @@ let package = Package(
         // Breaks runs on real nodes; no test, but built with them. See scripts/crash-matrix.
         .executableTarget(
             name: "crash-matrix",
-            dependencies: ["Lab", "Journal", argumentParser, subprocess, system],
+            dependencies: ["Lab", "Journal", "TestSupport", argumentParser, subprocess, system],
             path: "Tests/CrashMatrix",
             swiftSettings: strict
         ),
@@ -114,7 +114,7 @@ let package = Package(
             ]
         ),
         tests("ArchitectureTests", []),
-        tests("EndToEndTests", ["Lab", "Fleet", subprocess, system]),
+        tests("EndToEndTests", ["Lab", "Fleet", "TestSupport", subprocess, system]),
     ],
     swiftLanguageModes: [.v6]
 )

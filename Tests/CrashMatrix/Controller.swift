@@ -2,17 +2,18 @@
 
 import Foundation
 import Subprocess
+import TestSupport
 
 /// A `pawl` at work, and what it has said so far.
 struct Controller: Sendable {
     /// How one `pawl` ended.
     struct End: Sendable {
         var exitCode: Int
-        var events: [ControllerEvent]
+        var events: [EventLine]
         var stderr: String
 
         /// The report of a halt, when it came to one.
-        var report: ControllerEvent.Report? { events.last?.report }
+        var report: EventLine.Report? { events.last?.report }
         /// What it said last, on one line.
         var lastWords: String {
             let text = [report?.host, report?.step, report?.reason, report?.remedy].compactMap(\.self)
@@ -68,15 +69,15 @@ struct Controller: Sendable {
         try "\(output.exitCode)\n".write(toFile: "\(name).exit", atomically: true, encoding: .utf8)
         return End(
             exitCode: output.exitCode,
-            events: ControllerEvent.all(in: (try? String(contentsOfFile: "\(name).out", encoding: .utf8)) ?? ""),
+            events: try EventLine.all(in: (try? String(contentsOfFile: "\(name).out", encoding: .utf8)) ?? ""),
             stderr: stderr
         )
     }
 
     /// What it has said so far.
-    var events: [ControllerEvent] {
+    private func events() throws -> [EventLine] {
         let text = FileManager.default.contents(atPath: standardOutput).map { String(decoding: $0, as: UTF8.self) }
-        return ControllerEvent.all(in: text ?? "")
+        return try EventLine.all(in: text ?? "")
     }
 
     /// It is not reaped before ``run`` comes back, so its id is nobody else's.
@@ -90,11 +91,11 @@ struct Controller: Sendable {
     }
 
     /// Waits until it has said something; `nil` when it ends without.
-    func wait(for isIt: @Sendable ([ControllerEvent]) -> ControllerEvent?) async throws -> ControllerEvent? {
+    func wait(for isIt: @Sendable ([EventLine]) -> EventLine?) async throws -> EventLine? {
         while true {
             // Asked for first: a process that has ended says nothing afterwards.
             let hasEnded = !isRunning
-            if let found = isIt(events) { return found }
+            if let found = isIt(try events()) { return found }
             if hasEnded { return nil }
             try await Task.sleep(for: .milliseconds(4))
         }

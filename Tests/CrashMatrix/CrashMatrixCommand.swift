@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import TestSupport
 
 /// Breaks runs of pawl on real nodes, at every step and in every way, and looks whether they end as if nothing had been.
 ///
@@ -110,7 +111,7 @@ struct CrashMatrixCommand: AsyncParsableCommand {
         )
         guard !all.isEmpty else { throw ValidationError("no step is called so") }
         guard let cells else { return all }
-        var random = SeededRandom(seed: seed, for: "cells")
+        var random = SplitMix64(seed: seed, for: "cells")
         return Array(all.shuffled(using: &random).prefix(cells))
     }
 

@@ -2,6 +2,7 @@
 
 import Foundation
 import Lab
+import TestSupport
 
 /// What goes wrong at a moment of a run.
 enum Fault: String, Sendable, CaseIterable {
@@ -48,7 +49,7 @@ enum Fault: String, Sendable, CaseIterable {
         on bench: Testbed,
         member: LabNode,
         other: LabNode,
-        random: inout SeededRandom
+        random: inout SplitMix64
     ) async throws -> Bool {
         switch self {
         case .kill: controller.send(SIGKILL)

@@ -3,6 +3,7 @@
 import Foundation
 import Journal
 import Lab
+import TestSupport
 
 /// One fault at one moment.
 struct Cell: Sendable, Hashable {
@@ -63,7 +64,7 @@ struct Matrix: Sendable {
         rows.flatMap { row in
             Moment.Place.allCases.flatMap { place in
                 faults.flatMap { fault in
-                    var random = SeededRandom(seed: seed, for: "\(row.title) \(place) \(fault)")
+                    var random = SplitMix64(seed: seed, for: "\(row.title) \(place) \(fault)")
                     let chosen = Int.random(in: 1...row.turns, using: &random)
                     return (everyTurn ? Array(1...row.turns) : [chosen]).map {
                         Cell(row: row, place: place, turn: $0, fault: fault)
@@ -76,7 +77,7 @@ struct Matrix: Sendable {
 
     /// Does one cell from the same data to the same end.
     func perform(_ cell: Cell) async throws -> CellResult {
-        var random = SeededRandom(seed: seed, for: cell.title)
+        var random = SplitMix64(seed: seed, for: cell.title)
         let moment = Moment(
             row: cell.row,
             turn: cell.turn,
@@ -97,7 +98,7 @@ struct Matrix: Sendable {
     }
 
     /// One run with the fault in it, gone on with until it is done; `nil` when the fault did not strike.
-    private func disturb(_ moment: Moment, _ fault: Fault, _ random: SeededRandom) async throws -> Operator? {
+    private func disturb(_ moment: Moment, _ fault: Fault, _ random: SplitMix64) async throws -> Operator? {
         var playbook: String?
         if fault.needsShortTimeouts {
             playbook = try bench.playbook("hasty.yaml", replacing: [("timeout: 30m", "timeout: 6s")])

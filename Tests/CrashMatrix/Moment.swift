@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import TestSupport
+
 /// When in a run something is done to it.
 struct Moment: Sendable, Hashable {
     enum Place: String, Sendable, Hashable, CaseIterable {
@@ -17,7 +19,7 @@ struct Moment: Sendable, Hashable {
     var fraction: Double
 
     /// Waits for it; `nil` when the run ended before.
-    func await(in controller: Controller) async throws -> ControllerEvent? {
+    func await(in controller: Controller) async throws -> EventLine? {
         let found = try await controller.wait { events in
             let beginnings = events.filter { $0.event == "step_started" && StepRow($0) == row }
             return beginnings.count >= turn ? beginnings[turn - 1] : nil
@@ -38,7 +40,7 @@ struct StepRow: Sendable, Hashable {
     var steps: [String] = []
     var usualSeconds = 0.0
 
-    init?(_ event: ControllerEvent) {
+    init?(_ event: EventLine) {
         guard let phase = event.phase, let action = event.action else { return nil }
         self.phase = phase
         name = event.name ?? action
@@ -46,7 +48,7 @@ struct StepRow: Sendable, Hashable {
     }
 
     /// The rows of an undisturbed run, in its order.
-    static func all(in events: [ControllerEvent]) -> [StepRow] {
+    static func all(in events: [EventLine]) -> [StepRow] {
         var rows: [StepRow] = []
         for event in events where event.event == "step_started" {
             guard var row = StepRow(event) else { continue }

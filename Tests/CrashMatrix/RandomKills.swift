@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import TestSupport
 
 /// kill -9 at random moments, many over a few runs.
 struct RandomKills: Sendable {
@@ -19,7 +20,7 @@ struct RandomKills: Sendable {
         for run in 1...runs {
             // What earlier runs did not live long enough for is left to the later ones.
             let share = Int((Double(kills - outcome.kills) / Double(runs - run + 1)).rounded(.up))
-            var random = SeededRandom(seed: matrix.seed, for: "run \(run)")
+            var random = SplitMix64(seed: matrix.seed, for: "run \(run)")
             let (killed, differences) = try await perform(kills: share, random: &random)
             outcome.kills += killed
             if differences.isEmpty { outcome.equalRuns += 1 }
@@ -31,7 +32,7 @@ struct RandomKills: Sendable {
     }
 
     /// One run, killed so often and then brought to its end.
-    private func perform(kills: Int, random: inout SeededRandom) async throws -> (Int, [String]) {
+    private func perform(kills: Int, random: inout SplitMix64) async throws -> (Int, [String]) {
         let bench = matrix.bench
         // Each part of the run is short enough that the last kill, too, mostly finds something to kill.
         let longest = max(0.2, 2 * matrix.rows.reduce(0) { $0 + $1.usualSeconds * Double($1.turns) } / Double(kills))

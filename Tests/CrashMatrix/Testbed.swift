@@ -3,6 +3,7 @@
 import Foundation
 import Journal
 import Lab
+import TestSupport
 
 /// Three real nodes that are put back to the same v2 data before every cell, and the `pawl` under test.
 struct Testbed: Sendable {

@@ -2,6 +2,7 @@
 
 import Foundation
 import Lab
+import TestSupport
 
 /// Writes v3 keys to a migrated cluster, and remembers which of them were acknowledged.
 actor Writer {

@@ -2,6 +2,7 @@
 
 import Foundation
 import Lab
+import TestSupport
 import Testing
 
 /// The command lines of a test, and what must be true of a cluster.
@@ -134,7 +135,7 @@ extension ClusterFixture {
     }
 }
 
-extension ClusterFixture.Output {
+extension Program.Output {
     /// Stdout as events; each line must be one.
     func events() throws -> [EventLine] { try EventLine.all(in: stdout) }
 

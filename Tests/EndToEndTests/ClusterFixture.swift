@@ -3,17 +3,12 @@
 import Foundation
 import Lab
 import Subprocess
-import SystemPackage
+import TestSupport
 
 /// A cluster of real nodes with the real `pawl` beside it: booted nodes as root, plain ones otherwise.
 struct ClusterFixture: Sendable {
     /// What one run of `pawl` left.
-    struct Output: Sendable {
-        /// 128 + the signal when it was killed, as a shell says it.
-        var exitCode: Int
-        var stdout: String
-        var stderr: String
-    }
+    typealias Output = Program.Output
 
     let lab: LabState
     /// A directory of this test's own beside the lab, for plans, state and reports; it goes with the lab.
@@ -108,38 +103,7 @@ struct ClusterFixture: Sendable {
         environment: [Environment.Key: String?] = [:],
         meanwhile: @Sendable (pid_t) async throws -> Void = { _ in }
     ) async throws -> Output {
-        try await Self.execute(program, arguments, in: directory, environment: environment, meanwhile: meanwhile)
-    }
-
-    /// Runs a program to its end, with a closure that gets its process id.
-    static func execute(
-        _ program: String,
-        _ arguments: [String],
-        in directory: String,
-        environment: [Environment.Key: String?] = [:],
-        meanwhile: @Sendable (pid_t) async throws -> Void = { _ in }
-    ) async throws -> Output {
-        let result = try await Subprocess.run(
-            .path(FilePath(program)),
-            arguments: Arguments(arguments),
-            environment: .inherit.updating(environment),
-            workingDirectory: FilePath(directory),
-            input: .none,
-            output: .bytes(limit: 1 << 26),
-            error: .bytes(limit: 1 << 26)
-        ) { execution in
-            try await meanwhile(execution.processIdentifier.value)
-        }
-        let exitCode =
-            switch result.terminationStatus {
-            case .exited(let code): Int(code)
-            case .signaled(let signal): 128 + Int(signal)
-            }
-        return Output(
-            exitCode: exitCode,
-            stdout: String(decoding: result.standardOutput, as: UTF8.self),
-            stderr: String(decoding: result.standardError, as: UTF8.self)
-        )
+        try await Program.run(program, arguments, in: directory, environment: environment, meanwhile: meanwhile)
     }
 
     // MARK: - Files of the repository

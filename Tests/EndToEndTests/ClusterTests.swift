@@ -2,6 +2,7 @@
 
 import Foundation
 import Lab
+import TestSupport
 import Testing
 
 /// All tests of this module are in extensions of this suite, so that no two clusters compete for the machine.

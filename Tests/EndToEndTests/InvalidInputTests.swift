@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import TestSupport
 import Testing
 
 extension EndToEnd {
@@ -144,7 +145,7 @@ extension EndToEnd {
             try input.inventory.write(toFile: inventory, atomically: true, encoding: .utf8)
             try input.playbook?.write(toFile: playbook, atomically: true, encoding: .utf8)
             let started = ContinuousClock.now
-            let output = try await ClusterFixture.execute(
+            let output = try await Program.run(
                 ClusterFixture.binary,
                 arguments(inventory, playbook),
                 in: directory

@@ -3,6 +3,7 @@
 import Foundation
 import Lab
 import Subprocess
+import TestSupport
 import Testing
 
 extension EndToEnd {

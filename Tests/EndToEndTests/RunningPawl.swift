@@ -3,6 +3,7 @@
 import Foundation
 import Lab
 import Subprocess
+import TestSupport
 
 /// A `pawl` that is at work, and what it has said so far.
 struct RunningPawl: Sendable {

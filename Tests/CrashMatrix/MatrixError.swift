@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Something that the matrix itself could not do; never a finding about pawl.
+struct MatrixError: Error, CustomStringConvertible {
+    var description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// Asks until the answer is yes; `false` when the time is up.
+func eventually(
+    within seconds: Double,
+    every pause: Duration = .milliseconds(50),
+    for isTrue: () async throws -> Bool
+) async throws
+    -> Bool
+{
+    let deadline = ContinuousClock.now + .seconds(seconds)
+    while true {
+        if try await isTrue() { return true }
+        if ContinuousClock.now > deadline { return false }
+        try await Task.sleep(for: pause)
+    }
+}
