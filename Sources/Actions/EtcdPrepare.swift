@@ -13,7 +13,8 @@ package struct EtcdPrepare: Action {
         word: "etcd_prepare",
         summary: """
             Migrates a copy of a running member's WAL and snapshots beside its data directory, and proves the result, so that \
-            the member is out for a restart only. Writers must be frozen.
+            the member is out for a restart only. Writers must be frozen. Where the data directory is a file system of its own, \
+            or nothing can be made beside it, there is no copy, and `etcd_migrate` migrates in place.
             """,
         parameters: [
             .init("data_dir", .path, required: true, "The data directory of the member."),
@@ -57,6 +58,9 @@ package struct EtcdPrepare: Action {
     }
 
     package func observe(_ context: ActionContext) async throws(ActionFailure) -> Observation {
+        if let why = try await context.hostFact("prepared_unfit"), !why.isEmpty {
+            return .done(Self.withoutCopy(why))
+        }
         let command = migration(context).findCommand(timeout: context.timeout)
         let report = try await context.requiredTarget().report(command)
         if let damaged = report["damaged"] { return .notBegun("\(damaged); it is made anew") }
@@ -83,6 +87,11 @@ package struct EtcdPrepare: Action {
             timeout: context.timeout
         )
         let report = try await target.report(migration(context).makeCommand(options, settings: settings))
+        if let why = report["unfit"] {
+            try await context.record("prepared_path", "")
+            try await context.record("prepared_unfit", why)
+            return Self.withoutCopy(why)
+        }
         let baseline = try await context.migrationBaseline(noTTL: noTTL)
         let outcome: MigrationOutcome
         do throws(MigrationOutcome.Failure) {
@@ -105,7 +114,12 @@ package struct EtcdPrepare: Action {
         let command = migration(context).removeCommand(timeout: context.timeout)
         let report = try await context.requiredTarget().report(command)
         try await context.record("prepared_path", "")
+        try await context.record("prepared_unfit", "")
         return Evidence(report["removed"].map { "\($0) is removed" } ?? "there was no copy")
+    }
+
+    private static func withoutCopy(_ why: String) -> Evidence {
+        Evidence("no copy is made, the member is migrated in place after its stop: \(why)", ["unfit": why])
     }
 
     /// What `etcd_migrate` finds the copy by.

@@ -81,7 +81,8 @@ package struct PreparedMigration: Sendable, Hashable {
 
     /// The command that copies and migrates; ``MigrationOutcome`` reads its answer and judges.
     ///
-    /// It is a job of minutes where there is much data. What an earlier attempt left is thrown away.
+    /// It is a job of minutes where there is much data. What an earlier attempt left is thrown away. Where no copy can
+    /// lie beside the data directory, it says why as `unfit`, and nothing else.
     package func makeCommand(_ options: Migration.Options, settings: EtcdSettings) -> RemoteCommand {
         let seconds = options.timeout.components.seconds
         let values = NodeReport.assignments([
@@ -155,11 +156,12 @@ package struct PreparedMigration: Sendable, Hashable {
         [ "$owner" = "$AS" ] || fail "the data belongs to $owner, and etcd_user is $AS" "set etcd_user to $owner"
         if [ -L "$prep" ]; then fail "$prep is a link" "remove it"; fi
         rm -rf -- "$prep"
-        mkdir -m 711 -- "$prep" || fail "cannot make $prep" "let pawl write to ${data%/*}, or migrate in place"
         drop() { rm -rf -- "$prep"; fail "$@"; }
+        # There can be no copy here, and none is needed: it saves time only.
+        unfit() { rmdir -- "$prep" 2>/dev/null; say unfit "$1"; exit 0; }
+        said=$(mkdir -m 711 -- "$prep" 2>&1) || unfit "cannot make $prep: ${said##*: }"
         [ "$(stat -c %d -- "$prep")" = "$(stat -c %d -- "$snap")" ] ||
-          drop "$snap is on another file system than ${data%/*}, so a copy cannot be renamed into it" \
-            "leave the step etcd_prepare out: the member is then migrated in place"
+          unfit "$snap is on another file system than ${data%/*}, so a copy cannot be renamed into it"
         # Twice: the copies, and the v3 keys beside what they are made from.
         need=$(du -skc -- "$wal" "$snap" | { while read -r size _; do total=$size; done; echo "$((total * 2))"; })
         free=$(df -Pk -- "$prep" | { read -r _; read -r _ _ _ free _; echo "$free"; })

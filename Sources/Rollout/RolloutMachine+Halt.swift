@@ -14,8 +14,12 @@ extension RolloutMachine {
         guard mode == .draining, !isAnyStepInFlight else { return [] }
         let failure = failure ?? Failure("halted")
         if failure.isFenced { return finish(isAnythingChanged ? .halted(failure) : .refused(failure)) }
-        guard isAnyMemberChanged else { return undoFreezeIfUnchanged(then: .refused(failure)) }
         let failedPhase = failure.step.flatMap { steps[$0]?.phase }
+        guard isAnyMemberChanged else {
+            // What one member was prepared by may have failed for want of something that can be mended: the run can be
+            // gone on with, though all that it did is taken back.
+            return undoFreezeIfUnchanged(then: failedPhase == .prepare ? .halted(failure) : .refused(failure))
+        }
         guard plan.onFailure == .restore, failedPhase == .steps, !touchedHosts.isEmpty else {
             return finish(.halted(failure))
         }

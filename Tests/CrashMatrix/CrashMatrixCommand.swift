@@ -22,6 +22,7 @@ struct CrashMatrixCommand: AsyncParsableCommand {
     @Option(help: "Keys in the v2 store beside those of every kind.") var keys = 200
     @Flag(help: "Each step on every host and at every gate, and not at one that the seed chooses.") var everyTurn =
         false
+    @Flag(help: "The playbook that migrates in place, and not the one that prepares copies.") var inPlace = false
     @Flag(help: "Prints the cells and does nothing.") var list = false
     @Option(help: "Instead of the table: so many kill -9 at random moments, over --runs runs.") var randomKills: Int?
     @Option(help: "Over how many runs --random-kills are spread.") var runs = 20
@@ -37,7 +38,13 @@ struct CrashMatrixCommand: AsyncParsableCommand {
     func run() async throws {
         let result: Result<Bool, any Error>
         do {
-            let bench = try await Testbed.up(pawl: Self.binary, repository: Self.repository, keys: keys, in: directory)
+            let bench = try await Testbed.up(
+                pawl: Self.binary,
+                repository: Self.repository,
+                playbook: "migrate_etcd_v2_to_v3" + (inPlace ? "_in_place" : ""),
+                keys: keys,
+                in: directory
+            )
             result = .success(try await perform(on: bench))
         } catch {
             result = .failure(error)
@@ -82,7 +89,7 @@ struct CrashMatrixCommand: AsyncParsableCommand {
     /// The arguments that do this cell again, with the others of its step and fault.
     private func again(_ cell: Cell) -> String {
         "--seed \(seed) --keys \(keys) --steps '\(cell.row.name)' --faults \(cell.fault.rawValue)"
-            + (everyTurn ? " --every-turn" : "")
+            + (everyTurn ? " --every-turn" : "") + (inPlace ? " --in-place" : "")
     }
 
     private static func words(_ result: CellResult) -> String {

@@ -13,20 +13,28 @@ struct Testbed: Sendable {
     let repository: String
     /// The lab, the journals and what every pawl said; it goes at the end.
     let directory: String
+    /// The migration that is broken.
+    let playbook: String
 
     var nodes: [LabNode] { lab.nodes }
-    var playbook: String { "\(repository)/playbooks/migrate_etcd_v2_to_v3.yaml" }
 
     // MARK: - Up and down
 
     /// Brings nodes up, seeds them and keeps a copy of the data on each.
-    static func up(pawl: String, repository: String, keys: Int, in directory: String) async throws -> Testbed {
+    static func up(
+        pawl: String,
+        repository: String,
+        playbook: String,
+        keys: Int,
+        in directory: String
+    ) async throws -> Testbed {
         let lab = try await Lab.up(LabOptions(nodes: 3, kind: .booted), dir: "\(directory)/lab")
         let bench = Testbed(
             lab: lab,
             pawl: pawl,
             repository: repository,
-            directory: directory
+            directory: directory,
+            playbook: "\(repository)/playbooks/\(playbook).yaml"
         )
         try await LabSeed(keys: keys).write(to: lab)
         try await bench.onAll("systemctl stop etcd")
@@ -98,7 +106,7 @@ struct Testbed: Sendable {
             while mountpoint -q "$disk"; do umount -l "$disk"; done
         done
         rm -rf /run/systemd/system/etcd.service.d /etc/systemd/system/etcd.service.d /run/pawl /var/lib/pawl /var/backups/pawl
-        rm -rf /var/lib/etcd/default /var/lib/etcd/default*pawl* /var/lib/matrix/migrations /var/lib/matrix/stop*
+        rm -rf /var/lib/etcd/default /var/lib/etcd/default*pawl* /var/lib/etcd/.pawl-* /var/lib/matrix/migrations /var/lib/matrix/stop*
         # Both in memory: nothing of this machine shows through there.
         find /tmp /dev/shm -xdev -mindepth 1 -maxdepth 1 -not -name 'systemd-private*' -not -name '.*' -exec rm -rf {} +
         systemctl daemon-reload

@@ -119,4 +119,6 @@ struct ClusterFixture: Sendable {
     static let binary = ProcessInfo.processInfo.environment["PAWL_BINARY"] ?? repository + "/.build/debug/pawl"
 
     static let playbook = repository + "/playbooks/migrate_etcd_v2_to_v3.yaml"
+    /// The one whose `etcdctl migrate` runs while the member is out.
+    static let inPlace = repository + "/playbooks/migrate_etcd_v2_to_v3_in_place.yaml"
 }

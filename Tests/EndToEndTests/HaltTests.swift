@@ -17,7 +17,7 @@ extension EndToEnd {
                     "/usr/bin/etcdctl",
                     with: Self.insteadOfMigrate("echo 'Error: no space left' >&2; exit 1")
                 )
-                let halted = try await Self.expectHaltOnSecond(cluster, order)
+                let halted = try await Self.expectHaltOnSecond(cluster, order, ClusterFixture.inPlace)
                 #expect(halted.reason?.contains("no space left") == true, "\(halted)")
                 #expect(halted.step == "Migrate", "\(halted)")
                 try await order[1].restoreProgram("/usr/bin/etcdctl")
@@ -35,7 +35,7 @@ extension EndToEnd {
                         "echo 'using default transformer'; echo 'finished transforming keys'; exit 0"
                     )
                 )
-                let halted = try await Self.expectHaltOnSecond(cluster, order)
+                let halted = try await Self.expectHaltOnSecond(cluster, order, ClusterFixture.inPlace)
                 #expect(halted.reason?.contains("keys") == true, "\(halted)")
                 try await order[1].restoreProgram("/usr/bin/etcdctl")
                 try await cluster.expectResumed()

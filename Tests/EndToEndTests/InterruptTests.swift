@@ -14,6 +14,7 @@ extension EndToEnd {
                 try await cluster.seed(LabSeed(keys: 300))
                 let second = try await cluster.rollingOrder()[1]
                 let points: [(String, @Sendable (EventLine) -> Bool)] = [
+                    ("the preparation", { $0.starts("etcd_prepare", on: second.name) }),
                     ("the stop", { $0.starts("service", on: second.name) }),
                     ("the backup", { $0.starts("backup", on: second.name) }),
                     ("the migration", { $0.starts("etcd_migrate", on: second.name) }),
@@ -47,7 +48,7 @@ extension EndToEnd {
                 let second = try await cluster.rollingOrder()[1]
                 try await Self.slowDownMigration(on: second, seconds: 2)
                 let killed = try await cluster.follow(
-                    cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json)
+                    cluster.runArguments(ClusterFixture.inPlace, ClusterFixture.json)
                 ) {
                     try await Self.waitForMigration(on: second, $0)
                     $0.send(SIGKILL)
@@ -89,7 +90,7 @@ extension EndToEnd {
                 try await Self.slowDownMigration(on: second, seconds: 8)
                 let ended = EndTime()
                 let abandoned = try await cluster.follow(
-                    cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json)
+                    cluster.runArguments(ClusterFixture.inPlace, ClusterFixture.json)
                 ) {
                     try await Self.waitForMigration(on: second, $0)
                     $0.send(SIGINT)
@@ -112,8 +113,12 @@ extension EndToEnd {
             )
         }
 
-        static func waitForMigration(on node: LabNode, _ pawl: RunningPawl) async throws {
-            try await pawl.wait(for: "the migration") { $0.starts("etcd_migrate", on: node.name) }
+        static func waitForMigration(
+            on node: LabNode,
+            _ pawl: RunningPawl,
+            step action: String = "etcd_migrate"
+        ) async throws {
+            try await pawl.wait(for: "the migration") { $0.starts(action, on: node.name) }
             try await node.check(
                 "n=0; until [ -e /tmp/migrating ]; do sleep 0.05; n=$((n + 1)); [ $n -lt 400 ] || exit 1; done"
             )

@@ -25,7 +25,7 @@ extension EndToEnd {
                         """
                 )
                 let halted = try await cluster.follow(
-                    cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json)
+                    cluster.runArguments(ClusterFixture.inPlace, ClusterFixture.json)
                 ) {
                     pawl in
                     try await pawl.wait(for: "the second migration") {

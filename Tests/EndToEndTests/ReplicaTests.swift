@@ -58,7 +58,7 @@ extension EndToEnd {
                     with: HaltTests.insteadOfMigrate("echo 'Error: no space left' >&2; exit 1")
                 )
                 let halted = try await cluster.pawl(
-                    cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json)
+                    cluster.runArguments(ClusterFixture.inPlace, ClusterFixture.json)
                 )
                 #expect(halted.exitCode == 3, "\(halted.all)")
                 let run = try #require(try halted.events().first?.run)
@@ -104,7 +104,7 @@ extension EndToEnd {
                 try await cluster.seed(LabSeed(keys: 300))
                 let second = try await cluster.rollingOrder()[1]
                 try await InterruptTests.slowDownMigration(on: second, seconds: 8)
-                let arguments = cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json + ["--grace", "1s"])
+                let arguments = cluster.runArguments(ClusterFixture.inPlace, ClusterFixture.json + ["--grace", "1s"])
                 let stopped = try await cluster.follow(arguments) { pawl in
                     try await InterruptTests.waitForMigration(on: second, pawl)
                     pawl.send(SIGTERM)

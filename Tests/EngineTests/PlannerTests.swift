@@ -71,13 +71,14 @@ import Testing
         let plan = Planner.plan(try shipped("migrate_etcd_v2_to_v3"), survey(last: "n2"))
         #expect(
             plan.stages.map(\.id) == [
-                "preflight.1", "gate.1@start", "steps@n1", "gate.1@n1", "steps@n3", "gate.1@n3",
+                "preflight.1", "gate.1@start", "prepare.1", "steps@n1", "gate.1@n1", "steps@n3", "gate.1@n3",
                 "steps@n2", "postflight.1",
             ]
         )
         #expect(
             plan.steps.map(\.id.text) == [
                 "preflight.1/*", "preflight.2/n2", "preflight.2/n1", "preflight.2/n3", "gate.1@start/*",
+                "prepare.1/n2", "prepare.1/n1", "prepare.1/n3",
                 "steps.1/n1", "steps.2/n1", "steps.3/n1", "steps.4/n1", "steps.5/n1", "gate.1@n1/*",
                 "steps.1/n3", "steps.2/n3", "steps.3/n3", "steps.4/n3", "steps.5/n3", "gate.1@n3/*",
                 "steps.1/n2", "steps.2/n2", "steps.3/n2", "steps.4/n2", "steps.5/n2",
@@ -96,8 +97,8 @@ import Testing
     }
 
     @Test func `a prepared migration differs in what is done before the first member only`() throws {
-        let inPlace = Planner.plan(try shipped("migrate_etcd_v2_to_v3"), survey(last: "n3"))
-        let prepared = Planner.plan(try shipped("migrate_etcd_v2_to_v3_prepared"), survey(last: "n3"))
+        let inPlace = Planner.plan(try shipped("migrate_etcd_v2_to_v3_in_place"), survey(last: "n3"))
+        let prepared = Planner.plan(try shipped("migrate_etcd_v2_to_v3"), survey(last: "n3"))
         #expect(prepared.steps.filter { $0.phase != .prepare } == inPlace.steps)
         #expect(
             prepared.steps.filter { $0.phase == .prepare }.map(\.action) == Array(repeating: "etcd_prepare", count: 3)
@@ -106,7 +107,7 @@ import Testing
         #expect(prepared.steps.allSatisfy { $0.phase != .prepare || $0.isJob })
     }
 
-    @Test(arguments: ["migrate_etcd_v2_to_v3", "migrate_etcd_v2_to_v3_prepared", "backup_etcd", "restart_etcd"])
+    @Test(arguments: ["migrate_etcd_v2_to_v3", "migrate_etcd_v2_to_v3_in_place", "backup_etcd", "restart_etcd"])
     func `every shipped playbook can be planned`(name: String) throws {
         let play = try shipped(name)
         let plan = Planner.plan(play, survey(last: "n3"))

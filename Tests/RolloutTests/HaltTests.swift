@@ -43,6 +43,20 @@ struct HaltTests {
         #expect(fixed.run()?.word == "halted")
     }
 
+    @Test(arguments: World.Extent.allCases)
+    func `a preparation that fails is taken back on every host, thaws, and can be gone on with`(extent: World.Extent) {
+        var world = World.orderly(SamplePlan(hasPrepare: true))
+        world.faults["prepare.1/n2"] = [.fails(extent)]
+        let verdict = world.run()
+        #expect(verdict?.word == "halted")
+        #expect(verdict?.failure?.step == "prepare.1/n2")
+        #expect(world.violations == [])
+        #expect(!world.isFrozen)
+        #expect(!world.changes.contains { $0.hasPrefix("perform steps.") })
+        #expect(Set(world.changes.filter { $0.hasPrefix("undo prepare") }).count == 3)
+        #expect(world.resumeUndisturbed() == .done)
+    }
+
     @Test func `a gate that fails behind a host halts, and restores nobody`() {
         var world = World.orderly()
         world.faults["gate.1@n1/*"] = [.fails(.none)]
