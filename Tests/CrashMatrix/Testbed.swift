@@ -67,11 +67,12 @@ struct Testbed: Sendable {
     ///
     /// The trace is what is in the database that each `migrate` finds: it must be what was there before the first. The
     /// first call after `stop-next` was written stops as soon as the time in `stop-after` has passed: an etcdctl that
-    /// hangs in the middle of its work.
+    /// hangs in the middle of its work. Where it has ended by then, it is the next one's turn.
     private static let keepSeed = #"""
         set -e
         mkdir -p /var/lib/matrix
-        chmod 1777 /var/lib/matrix
+        # Not sticky: what one user has put there, root or etcd, the other takes away.
+        chmod 777 /var/lib/matrix
         cp -a --sparse=always /var/lib/etcd/default /var/lib/matrix/seed
         mv /usr/bin/etcdctl /usr/bin/etcdctl.original
         cat >/usr/bin/etcdctl <<'SCRIPT'
@@ -86,7 +87,8 @@ struct Testbed: Sendable {
             done ;;
         esac
         if rm /var/lib/matrix/stop-next 2>/dev/null; then
-            (sleep "$(cat /var/lib/matrix/stop-after)"; kill -STOP $$ && echo $$ >/var/lib/matrix/stopped) \
+            (sleep "$(cat /var/lib/matrix/stop-after)"
+            if kill -STOP $$; then echo $$ >/var/lib/matrix/stopped; else : >/var/lib/matrix/stop-next; fi) \
                 </dev/null >/dev/null 2>&1 &
         fi
         exec /usr/bin/etcdctl.original "$@"
