@@ -65,8 +65,11 @@ enum Fault: String, Sendable, CaseIterable {
         case .power: try await bench.restart(member)
         case .etcdctl:
             let delay = Double.random(in: 0...0.05, using: &random)
+            // One that is at work, or the next.
             try await member.check(
                 """
+                pids=$(pgrep -x etcdctl.origina | head -n 1)
+                if [ -n "$pids" ] && kill -STOP "$pids"; then echo "$pids" >/var/lib/matrix/stopped; exit 0; fi
                 echo \(delay) >/var/lib/matrix/stop-after; chmod 666 /var/lib/matrix/stop-after
                 : >/var/lib/matrix/stop-next; chmod 666 /var/lib/matrix/stop-next
                 """
