@@ -75,7 +75,7 @@ extension World {
         if node.member.db.truth == .half {
             violate("etcd is started on \(node.name) by \(starter.rawValue) on half a migration")
         }
-        if let worker = node.worker, worker.order.work != .backup {
+        if let worker = node.worker, ![.prepare, .unprepare, .backup].contains(worker.order.work) {
             violate("etcd is started on \(node.name) by \(starter.rawValue) while a script of ours changes its data")
         }
     }

@@ -84,6 +84,7 @@ extension Controller {
         switch step.work {
         case .ready, .consistent, .verified, .healthy: return look(step)
         case .freeze: work = .freeze
+        case .prepare: work = .prepare
         case .stop: work = .stop(mustBeClean: true)
         case .backup: work = .backup
         case .migrate: work = .migrate
@@ -94,6 +95,7 @@ extension Controller {
             if outcome == .succeeded {
                 world.checkClaim(step, run: run, isUndo: false)
                 if step.work == .migrate { noteMigrated(step.host ?? 0) }
+                if step.work == .prepare { noteCopy(step.host ?? 0) }
             }
             deliver(.ended(id, outcome))
         }
@@ -103,6 +105,12 @@ extension Controller {
         guard let journal, let baseline = journal.facts.baseline else { return }
         journal.facts.migratedRevision[host] = max(1, baseline.newestIndex)
         journal.facts.migratedKeys[host] = baseline.keys.count
+    }
+
+    /// What the script told of the copy that it made, or that was found.
+    private func noteCopy(_ host: Int) {
+        let node = world.nodes[host]
+        journal?.facts.copies[host] = node.copy(of: run).map { node.copies[$0].identity }
     }
 
     func send(_ work: Order.Work, of step: Scenario.Step, _ attempt: Int, then: @escaping (Outcome) -> Void) {
@@ -146,6 +154,7 @@ extension Controller {
         }
         switch step.work {
         case .freeze: send(.unfreeze, of: step, attempt, then: then)
+        case .prepare: send(.unprepare, of: step, attempt, then: then)
         case .stop: send(.unstop, of: step, attempt, then: then)
         case .start: send(.stop(mustBeClean: false), of: step, attempt, then: then)
         case .migrate: restore(step, attempt, then: then)
@@ -224,13 +233,14 @@ extension Controller {
             guard let finding = seen ?? nil else {
                 return deliver(.observed(id, .unseen("\(node.name) does not answer")))
             }
-            if step.work == .migrate, case .inDoubt = finding, node.worker != nil, tries < 240 {
+            if node.worker != nil, tries < 240, step.work == .prepare || step.work == .migrate && finding.isDoubt {
                 return world.after(500) { [weak self] in
                     guard let self, isAlive else { return }
                     observe(id, tries: tries + 1)
                 }
             }
             if step.work == .migrate, finding == .done { noteMigrated(host) }
+            if step.work == .prepare, finding == .done { noteCopy(host) }
             deliver(.observed(id, finding))
         }
     }
@@ -255,6 +265,7 @@ extension Controller {
                 return .notBegun("etcd was started since the backup")
             }
             return .done
+        case .prepare: return world.copyProblem(on: node, run: run, facts).map { .notBegun($0) } ?? .done
         case .migrate: return migrationFinding(node)
         case .ready, .healthy, .consistent, .verified: return .notBegun("a look")
         }
@@ -295,5 +306,11 @@ extension Controller {
             if problem == nil, step.work == .verified { world.checkProof(self) }
             deliver(.ended(id, problem.map { .failed(self.failure(id, $0)) } ?? .succeeded))
         }
+    }
+}
+
+extension Event.Finding {
+    fileprivate var isDoubt: Bool {
+        if case .inDoubt = self { true } else { false }
     }
 }

@@ -105,6 +105,7 @@ final class Controller {
         journal.token = token
         journal.facts.migratedRevision = Array(repeating: nil, count: world.scenario.members)
         journal.facts.migratedKeys = journal.facts.migratedRevision
+        journal.facts.copies = journal.facts.migratedRevision
         home.journals.append(journal)
         self.journal = journal
         world.books.isFrozen = false

@@ -46,6 +46,20 @@ final class Node {
         var finished: Int?
     }
 
+    /// A migration that was made on a copy, beside the data.
+    struct Copy {
+        var run: Int
+        /// What tells the file from any other.
+        var identity: Int
+        /// The entry of the log that its WAL ends with.
+        var lastIndex: Int
+        /// The db that it was made from.
+        var before = Database()
+        var db = Database()
+        /// It was proven, and the note of it is on the disk.
+        var isWhole = false
+    }
+
     /// Who holds the service down, and how it ended.
     struct Hold {
         var run: Int
@@ -62,6 +76,8 @@ final class Node {
     // On disk.
     var member = Member()
     var backups: [Backup] = []
+    var copies: [Copy] = []
+    var copiesMade = 0
     var token = 0
     var lock: Lock?
     var replica: Replica?
@@ -94,6 +110,8 @@ final class Node {
         isUp && pausedUntil <= now && (unreachableUntil <= now || unreachableFrom & (1 << home) == 0)
     }
 
+    func copy(of run: Int) -> Int? { copies.lastIndex { $0.run == run && $0.isWhole } }
+
     func backup(of run: Int) -> Int? { backups.lastIndex { $0.run == run && !$0.isPartial } }
 }
 
@@ -103,6 +121,8 @@ struct Facts {
     var baseline: V2Store?
     var migratedRevision: [Int?] = []
     var migratedKeys: [Int?] = []
+    /// The identity of each member's prepared copy.
+    var copies: [Int?] = []
 
     func isMigrated(_ host: Int) -> Bool { host < migratedRevision.count && migratedRevision[host] != nil }
 }
@@ -135,6 +155,7 @@ enum Report {
 struct Order {
     enum Work: Equatable {
         case stop(mustBeClean: Bool)
+        case prepare, unprepare
         case start, unstop, backup, migrate
         case restore(RestoreKind)
         case freeze, unfreeze
@@ -162,7 +183,7 @@ struct Order {
 
     var isUndo: Bool {
         switch work {
-        case .restore, .unstop, .unfreeze, .stop(mustBeClean: false): true
+        case .restore, .unstop, .unfreeze, .unprepare, .stop(mustBeClean: false): true
         default: false
         }
     }
@@ -176,7 +197,7 @@ struct Order {
     /// Runs as a job, which a new connection attaches to.
     var isJob: Bool {
         switch work {
-        case .backup, .migrate, .restore: true
+        case .prepare, .backup, .migrate, .restore: true
         default: false
         }
     }

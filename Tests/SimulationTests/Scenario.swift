@@ -4,7 +4,7 @@ import Rollout
 
 /// What a step of the simulated plan does.
 enum StepWork: Sendable {
-    case ready, freeze, stop, backup, migrate, start, healthy, consistent, verified
+    case ready, freeze, prepare, stop, backup, migrate, start, healthy, consistent, verified
 }
 
 /// The plan of a migration as the project's playbook lays it out, with each step's work and host at hand.
@@ -24,14 +24,15 @@ struct Scenario: Sendable {
 
     /// The shapes that a story is told with; made once because plans are made of many words.
     static let all: [Scenario] = [
-        Scenario(members: 3, hasWriters: true, onFailure: .restore, freeze: .once),
-        Scenario(members: 3, hasWriters: false, onFailure: .restore, freeze: .once),
-        Scenario(members: 3, hasWriters: true, onFailure: .halt, freeze: .repeatable),
-        Scenario(members: 5, hasWriters: true, onFailure: .restore, freeze: .repeatable),
-        Scenario(members: 1, hasWriters: false, onFailure: .restore, freeze: .once),
+        Scenario(members: 3, hasWriters: true, onFailure: .restore, freeze: .once, isPrepared: true),
+        Scenario(members: 3, hasWriters: true, onFailure: .restore, freeze: .once, isPrepared: false),
+        Scenario(members: 3, hasWriters: false, onFailure: .restore, freeze: .once, isPrepared: true),
+        Scenario(members: 3, hasWriters: true, onFailure: .halt, freeze: .repeatable, isPrepared: false),
+        Scenario(members: 5, hasWriters: true, onFailure: .restore, freeze: .repeatable, isPrepared: true),
+        Scenario(members: 1, hasWriters: false, onFailure: .restore, freeze: .once, isPrepared: false),
     ]
 
-    init(members: Int, hasWriters: Bool, onFailure: Plan.OnFailure, freeze: StepEffect) {
+    init(members: Int, hasWriters: Bool, onFailure: Plan.OnFailure, freeze: StepEffect, isPrepared: Bool) {
         let hosts = (1...members).map { "n\($0)" }
         let names = hosts + (hasWriters ? ["api1"] : [])
         var entries = [
@@ -49,6 +50,11 @@ struct Scenario: Sendable {
                 Self.entry(.freeze, 1, "freeze", freeze, .unchanged, "writers", hasUndo: true, on: ["api1"], hosts)
             )
         }
+        if isPrepared {
+            entries.append(
+                Self.entry(.prepare, 1, "prepare", .repeatable, .unchanged, "copy", hasUndo: true, on: hosts, hosts)
+            )
+        }
         let layout = PlanLayout.lay(entries, over: hosts, serial: .hosts(1))
         plan = Plan(
             name: "migrate",
@@ -61,7 +67,8 @@ struct Scenario: Sendable {
             inputs: .init(inventory: "i", playbook: "p", variables: "v", members: [:])
         )
         let works: [String: StepWork] = [
-            "ready": .ready, "freeze": .freeze, "stop": .stop, "backup": .backup, "migrate": .migrate,
+            "ready": .ready, "freeze": .freeze, "prepare": .prepare, "stop": .stop, "backup": .backup,
+            "migrate": .migrate,
             "start": .start, "healthy": .healthy, "consistent": .consistent, "verified": .verified,
         ]
         var steps: [StepID: Step] = [:]

@@ -10,7 +10,7 @@ struct Story {
 
     init(seed: UInt64, weakness: Weakness? = nil, isTracing: Bool = false) {
         var dice = SplitMix64(seed: seed &* 0x5851_f42d_4c95_7f2d)
-        let scenario = Scenario.all[[0, 0, 0, 1, 2, 3, 4, 0][dice.below(8)]]
+        let scenario = Scenario.all[[0, 0, 1, 1, 2, 3, 4, 5][dice.below(8)]]
         let odds = Story.odds(&dice)
         world = World(scenario, odds: odds, seed: seed, weakness: weakness, isTracing: isTracing)
         world.note("seed", "\(seed): \(scenario.names), \(scenario.plan.onFailure)\(weakness.map { ", \($0)" } ?? "")")

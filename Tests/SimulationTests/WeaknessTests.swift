@@ -2,10 +2,10 @@
 
 import Testing
 
-/// The simulation can fail: each safety that is left out breaks a promise in one of the first few hundred stories.
+/// The simulation can fail: each safety that is left out breaks a promise in one of the first stories.
 struct WeaknessTests {
     /// How many stories are told before one must fail.
-    static let limit: UInt64 = 600
+    static let limit: UInt64 = 2000
 
     @Test(arguments: Weakness.allCases)
     func `a world without this safety breaks a promise`(weakness: Weakness) {

@@ -37,7 +37,7 @@ extension World {
         return .attached
     }
 
-    private func go(on activity: Activity, in milliseconds: Int) {
+    func go(on activity: Activity, in milliseconds: Int) {
         after(milliseconds) { [unowned self] in self.continueScript(activity) }
     }
 
@@ -51,6 +51,8 @@ extension World {
         case .start: start(activity)
         case .unstop: unstop(activity)
         case .backup: backup(activity)
+        case .prepare: prepare(activity)
+        case .unprepare: unprepare(activity)
         case .migrate: migrate(activity)
         case .restore(let kind): restore(activity, kind)
         case .freeze: writers(activity, .frozen)
@@ -65,7 +67,7 @@ extension World {
         lose(activity)
     }
 
-    private func end(_ activity: Activity, _ report: Report) {
+    func end(_ activity: Activity, _ report: Report) {
         let order = activity.order
         switch report {
         case .done:
@@ -85,7 +87,7 @@ extension World {
         if node.worker === activity { node.worker = nil }
     }
 
-    private func next(_ activity: Activity, in milliseconds: Int) {
+    func next(_ activity: Activity, in milliseconds: Int) {
         activity.phase += 1
         go(on: activity, in: milliseconds)
     }
@@ -200,7 +202,7 @@ extension World {
     private func migrate(_ activity: Activity) {
         switch activity.phase {
         case 0: checkBeforeMigration(activity)
-        case 1: readWAL(activity)
+        case 1: if let copy = fittingCopy(activity) { swap(activity, copy) } else { readWAL(activity) }
         case 2: writeHalf(activity)
         case 3: writeRest(activity)
         default: judge(activity)
@@ -267,7 +269,14 @@ extension World {
         node.backups[saved].note = .init(finished: node.member.dbIdentity)
         do {
             if weakness != .skipOfflineGate {
-                _ = try MigrationOutcome.judge(report(of: activity), baseline: baseline(order.replica.facts))
+                let isSame = node.backups[saved].wal == node.member.wal
+                let report = report(
+                    before: activity.before,
+                    after: node.member.db,
+                    isWALSame: isSame,
+                    isFree: !node.member.isRunning
+                )
+                _ = try MigrationOutcome.judge(report, baseline: baseline(order.replica.facts))
             }
         } catch {
             return end(activity, .refused(error.message))
@@ -275,20 +284,17 @@ extension World {
         end(activity, .done)
     }
 
-    private func report(of activity: Activity) -> NodeReport {
-        let (before, after) = (activity.before, activity.node.member.db)
-        let isSame = activity.node.backup(of: activity.order.run).map {
-            activity.node.backups[$0].wal == activity.node.member.wal
-        }
-        return NodeReport(
+    /// What a script tells of a db that it migrated.
+    func report(before: Database, after: Database, isWALSame: Bool, isFree: Bool) -> NodeReport {
+        NodeReport(
             CommandResult(
                 exitCode: 0,
                 standardOutput: Array(
                     """
                     code=0
                     last=finished transforming keys
-                    lock=\(activity.node.member.isRunning ? "held" : "free")
-                    wal_same=\(isSame == true ? "yes" : "no")
+                    lock=\(isFree ? "free" : "held")
+                    wal_same=\(isWALSame ? "yes" : "no")
                     snap_same=yes
                     before={"revision":\(before.revision == 1 ? 0 : before.revision),"totalKey":\(before.totalKey)}
                     after={"revision":\(after.revision),"totalKey":\(after.totalKey)}
