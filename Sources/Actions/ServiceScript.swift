@@ -103,6 +103,7 @@ struct ServiceScript {
         alive() { [ "$1" != 0 ] && [ -d "/proc/$1" ] && [ "$(birth "$1")" = "$2" ]; }
         birth() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
         nap() { sleep 0.2 2>/dev/null || sleep 1; }
+        goes_down() { [ -d /run/systemd/system ] && [ "$(systemctl is-system-running 2>/dev/null)" = stopping ]; }
 
         """#
 
@@ -128,6 +129,10 @@ struct ServiceScript {
         look_now
         if [ "$up" = no ] && [ -f "$note" ] && [ "$(noted run)" = "$RUN" ] && is_held && [ "$(noted clean)" = yes ]; then
           tell; say clean yes; say proof "$(noted proof)"; exit 0
+        fi
+        # What a shutdown has stopped is not found stopped: it would be left so when the step is taken back.
+        if [ "$up" != yes ] && goes_down; then
+          fail "this node is going down, and has stopped $UNIT" "wait until it is up again, then \`pawl resume\`"
         fi
         if [ "$up" = no ] && [ -n "$MUST" ]; then
           judge_found

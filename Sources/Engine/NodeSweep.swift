@@ -6,7 +6,7 @@ import Playbooks
 import Remote
 import Rollout
 
-/// Leaves no files of a run that ended well on its nodes, but its backups and its marker.
+/// Leaves no files of a run that is over on its nodes, but its backups and its marker.
 ///
 /// It also removes jobs that other runs have left behind, a week after their last change and never one that is running.
 /// A run whose jobs were removed by age is noted in `jobs/swept`: that none is found then proves nothing.
@@ -21,14 +21,21 @@ struct NodeSweep: Sendable {
 
     /// Sweeps the hosts that the plan changes, or the run that was taken back may have changed, side by side.
     ///
+    /// - Parameters:
+    ///   - plan: what the run did or was to do.
+    ///   - fence: what must hold on a node before it is swept.
     /// - Returns: what could not be swept, and why.
-    func sweep(_ plan: Plan) async -> [(host: String, reason: String)] {
+    func sweep(
+        _ plan: Plan,
+        behind fence: @escaping @Sendable (String) -> [any MutationGuard] = { _ in [] }
+    ) async -> [(host: String, reason: String)] {
         var places = Set(plan.steps.filter { $0.effect != .readOnly }.compactMap(place))
         if origin != nil {
             places.formUnion(play.hosts.map { Place(host: $0, become: play.playbook.become.value) })
         }
         return await withTaskGroup(of: (host: String, reason: String)?.self) { group in
-            for place in places { group.addTask { await sweep(place) } }
+            let runs = [plan.steps.contains { $0.phase == .prepare } ? run : nil, origin].compactMap(\.self)
+            for place in places { group.addTask { await sweep(place, copiesOf: runs, behind: fence(place.host)) } }
             return await group.reduce(into: []) { if let trouble = $1 { $0.append(trouble) } }
         }
     }
@@ -43,13 +50,17 @@ struct NodeSweep: Sendable {
         step.host.map { Place(host: $0, become: play.step(step)?.become ?? play.playbook.become.value) }
     }
 
-    private func sweep(_ place: Place) async -> (host: String, reason: String)? {
+    private func sweep(
+        _ place: Place,
+        copiesOf runs: [String],
+        behind guards: [any MutationGuard]
+    ) async -> (host: String, reason: String)? {
         guard let target = hosts.target(place.host, become: place.become) else { return nil }
         do {
-            let result = try await target.host.run(
+            let result = try await GuardedHost(target.host, guards: guards).run(
                 RemoteCommand(
                     "remove the files of run \(run)",
-                    script: prepared(target) + script(NodeState(variables: target.variables)),
+                    script: prepared(target, runs) + script(NodeState(variables: target.variables)),
                     effect: .mutating
                 )
             )
@@ -60,9 +71,9 @@ struct NodeSweep: Sendable {
         }
     }
 
-    private func prepared(_ target: ActionTarget) -> String {
-        guard let origin else { return "" }
-        return PreparedMigration.sweep(origin, dataDir: EtcdSettings(variables: target.variables).dataDir)
+    private func prepared(_ target: ActionTarget, _ runs: [String]) -> String {
+        let dataDir = EtcdSettings(variables: target.variables).dataDir
+        return runs.map { PreparedMigration.sweep($0, dataDir: dataDir) }.joined()
     }
 
     /// The notes below /run are those of `ServiceScript`, each beginning with its run.

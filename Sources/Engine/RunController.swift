@@ -267,8 +267,10 @@ package struct RunController: Sendable {
             behind: fence,
             replacing: stale
         )
-        async let left = leave(await admission?.lock, after: result)
         let sweep = NodeSweep(run: open.id, origin: origin?.origin, play: open.play, hosts: hosts)
+        // Under the lock: unlike a run that is done, this one may have been taken over.
+        let removed = result.isTakenBack ? await sweep.sweep(open.plan, behind: fence) : []
+        async let left = leave(await admission?.lock, after: result)
         async let swept = result.verdict == .done ? sweep.sweep(open.plan) : []
         let isProvenNow = result.verdict == .done && result.hasPerformed
         let look = isProvenNow ? [:] : await ClusterLook.members(of: open.play, hosts)
@@ -290,7 +292,7 @@ package struct RunController: Sendable {
         )
         for warning in await left { await engine.tell(.notice(Notice(.warning, warning))) }
         await engine.tell(conclusion.kind)
-        for trouble in await swept {
+        for trouble in await swept + removed {
             let text = "files of this run are left on the node: \(trouble.reason)"
             await engine.tell(.notice(Notice(.warning, host: trouble.host, text)))
         }

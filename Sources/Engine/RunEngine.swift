@@ -30,6 +30,12 @@ package struct RunEngine: Sendable {
         /// Whether anything was begun by this process; where not, all proofs are of before.
         package var hasPerformed: Bool
         package var elapsed: Duration
+
+        /// Whether the run is over with all that it did taken back, so that nothing of it is needed on the nodes.
+        var isTakenBack: Bool {
+            guard case .refused(let failure) = verdict else { return false }
+            return machine.hasBegunChange && !failure.isFenced
+        }
     }
 
     let run: String

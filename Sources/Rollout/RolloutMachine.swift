@@ -165,6 +165,9 @@ package struct RolloutMachine: Sendable {
         isAnyMemberChanged || plan.steps.contains { isAttemptedChange($0.id) }
     }
 
+    /// Whether a change was ever begun in this run, also when it was taken back.
+    package var hasBegunChange: Bool { attempts.keys.contains(where: isChange) }
+
     func isComplete(_ host: String) -> Bool {
         guard let unit = units[host], !unit.isEmpty else { return false }
         return unit.allSatisfy { state($0) == .done }

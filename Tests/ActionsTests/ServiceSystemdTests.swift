@@ -77,6 +77,22 @@ struct ServiceSystemdTests {
         }
     }
 
+    @Test func `what a shutdown has stopped is not found stopped`() async throws {
+        try await BootedNode.with { node in
+            try await node.text(
+                """
+                printf '[Service]\nExecStart=/bin/sleep 1000\nExecStop=/bin/sleep 60\n' >/run/systemd/system/slow.service
+                systemctl daemon-reload; systemctl start local slow; systemctl --no-block poweroff
+                until [ "$(systemctl is-active local)" = inactive ]; do sleep 0.05; done
+                """
+            )
+            let stop = try node.service("local", "stopped")
+            let refused = try await failure { try await stop.perform(node.context()) }
+            #expect(refused.message.contains("going down"), "\(refused)")
+            #expect(try await node.text("ls /var/lib/pawl/service 2>/dev/null").isEmpty)
+        }
+    }
+
     @Test func `an etcd that had to be killed is not cleanly stopped`() async throws {
         try await BootedNode.with { node in
             try await node.text("systemctl start stubborn")

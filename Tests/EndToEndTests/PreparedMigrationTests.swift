@@ -49,6 +49,35 @@ extension EndToEnd {
             }
         }
 
+        @Test func `a run that halted while copies were made, and is then refused, leaves nothing on the nodes`()
+            async throws
+        {
+            try await ClusterFixture.with { cluster in
+                try await cluster.seed(LabSeed(keys: 100))
+                let order = try await cluster.rollingOrder()
+                try await order[1].replaceProgram(
+                    "/usr/bin/etcdctl",
+                    with: HaltTests.insteadOfMigrate("echo 'Error: no space left' >&2; exit 1")
+                )
+                let halted = try await cluster.pawl(cluster.runArguments())
+                #expect(halted.exitCode == 3, "\(halted.all)")
+                try await order[1].restoreProgram("/usr/bin/etcdctl")
+                let key = "\(order[0].clientURL)/v2/keys/short"
+                try await order[0].check("curl -sf --noproxy '*' -XPUT -d value=x -d ttl=600 \(key)")
+                let refused = try await cluster.pawl(cluster.resumeArguments)
+                #expect(refused.exitCode == 4, "\(refused.all)")
+                #expect(refused.all.contains("/short"), "\(refused.all)")
+                for node in cluster.nodes {
+                    let left = try await node.check("ls -A /var/lib/pawl; \(Self.copies)").split(separator: "\n")
+                    #expect(left.allSatisfy { ["last-run", "token", "lock.guard"].contains($0) }, "\(left)")
+                }
+                try await order[0].check("curl -sf --noproxy '*' -XDELETE \(key)")
+                let output = try await cluster.pawl(cluster.runArguments())
+                #expect(output.exitCode == 0, "\(output.all)")
+                try await cluster.expectMigrated()
+            }
+        }
+
         @Test func `a controller that is killed while copies are made is resumed to the same end`() async throws {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 300))

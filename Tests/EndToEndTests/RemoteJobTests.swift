@@ -147,6 +147,35 @@ extension EndToEnd {
         }
 
         @Test(.enabled("needs booted nodes") { geteuid() == 0 })
+        func `it outlives a session whose processes logind kills`() async throws {
+            try await ClusterFixture.with(nodes: 1) { cluster in
+                let work = try await Work(cluster)
+                // The lab's nodes boot faster without it.
+                try await work.node.check(
+                    """
+                    mkdir -p /etc/systemd/logind.conf.d
+                    printf '[Login]\nKillUserProcesses=yes\n' >/etc/systemd/logind.conf.d/kill.conf
+                    systemctl unmask systemd-logind; systemctl start systemd-logind
+                    """
+                )
+                let killed = try await cluster.follow(work.arguments) { pawl in
+                    try await work.waitForBegin(pawl)
+                    try await work.node.check("loginctl list-sessions --no-legend | grep -q admin")
+                    pawl.send(SIGKILL)
+                }
+                #expect(killed.exitCode == 128 + Int(SIGKILL), "\(killed.all)")
+                try await work.node.check(
+                    "while loginctl list-sessions --no-legend | grep -q admin; do sleep 0.1; done"
+                )
+                let resumed = try await cluster.follow(cluster.resumeArguments + ClusterFixture.json) { pawl in
+                    try await work.waitForBegin(pawl)
+                    try await work.letItEnd()
+                }
+                try await work.expectDoneOnce(resumed)
+            }
+        }
+
+        @Test(.enabled("needs booted nodes") { geteuid() == 0 })
         func `a node that goes down leaves it in doubt, and it is not done again`() async throws {
             try await ClusterFixture.with(nodes: 1) { cluster in
                 let work = try await Work(cluster)
