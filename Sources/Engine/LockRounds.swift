@@ -80,7 +80,12 @@ struct LockRounds: Sendable {
         await withTaskGroup(of: (String, String?).self) { group in
             for (host, directory) in directories {
                 group.addTask {
-                    switch await run("lock: give it back", LockScript.release(key, in: directory), on: host) {
+                    switch await run(
+                        "lock: give it back",
+                        LockScript.release(key, in: directory),
+                        on: host,
+                        repeatably: true
+                    ) {
                     case .success: (host, nil)
                     case .failure(let trouble): (host, trouble.message)
                     }
@@ -124,7 +129,7 @@ struct LockRounds: Sendable {
 
     private func giveBack(_ key: NodeLock.Key, on host: String, _ survey: LockSurvey) async -> Reply {
         guard let directory = survey.sights[host]?.directory else { return Reply(host: host, answer: .notReached) }
-        switch await run("lock: give it back", LockScript.release(key, in: directory), on: host) {
+        switch await run("lock: give it back", LockScript.release(key, in: directory), on: host, repeatably: true) {
         case .success: return Reply(host: host, answer: .givenBack)
         case .failure(let trouble): return Reply(host: host, answer: .inDoubt, failure: trouble.message)
         }
@@ -136,13 +141,19 @@ struct LockRounds: Sendable {
         var mayHaveBegun: Bool
     }
 
-    private func run(_ label: String, _ script: String, on host: String) async -> Result<LockScript.Answer, Trouble> {
+    private func run(
+        _ label: String,
+        _ script: String,
+        on host: String,
+        repeatably: Bool = false
+    ) async -> Result<LockScript.Answer, Trouble> {
         guard let node = nodes.nodes[host] else {
             return .failure(Trouble(message: "no such host", mayHaveBegun: false))
         }
         do {
             let command = RemoteCommand(label, script: script, effect: .mutating, timeout: .seconds(20))
-            return .success(try LockScript.answer(try await node.host.run(command)))
+            let result = repeatably ? try await node.host.runRepeatably(command) : try await node.host.run(command)
+            return .success(try LockScript.answer(result))
         } catch let error as RemoteError {
             return .failure(Trouble(message: error.message, mayHaveBegun: !error.isNotBegun))
         } catch {

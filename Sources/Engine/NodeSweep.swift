@@ -57,7 +57,7 @@ struct NodeSweep: Sendable {
     ) async -> (host: String, reason: String)? {
         guard let target = hosts.target(place.host, become: place.become) else { return nil }
         do {
-            let result = try await GuardedHost(target.host, guards: guards).run(
+            let result = try await GuardedHost(target.host, guards: guards).runRepeatably(
                 RemoteCommand(
                     "remove the files of run \(run)",
                     script: prepared(target, runs) + script(NodeState(variables: target.variables)),

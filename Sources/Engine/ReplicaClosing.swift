@@ -69,7 +69,7 @@ struct ReplicaClosing: Sendable {
             command.script = script.closing(text, onlyWhereOpen: onlyWhereOpen)
         }
         do throws(RemoteError) {
-            let result = try await GuardedHost(target.host, guards: fence(place.host)).run(command)
+            let result = try await GuardedHost(target.host, guards: fence(place.host)).runRepeatably(command)
             guard result.exitCode != 0 else { return nil }
             let said = result.errorOutput.split(separator: "\n").last.map(String.init) ?? "exit code \(result.exitCode)"
             return RemoteError(.refused, host: place.host, "\(command.label): \(said)")

@@ -14,6 +14,8 @@ struct Books {
     var isDataStrange = false
     /// v3 stores hold what no migration put there, so that not even a new run can begin.
     var isV3Strange = false
+    /// Only a db that is marked as current leads back, which the model does not know.
+    var isBeyondModel = false
     /// The run that claimed success.
     var claimed: Int?
     /// How long the log was then.

@@ -155,7 +155,13 @@ final class Controller {
         return replica.token > journal.token || replica.sequence > journal.records.count
     }
 
+    /// One's own journal of the run is gone on with, unless the nodes know more.
     private func adopt(_ replica: Node.Replica) {
+        if let known = home.journal(of: replica.run), !isAhead(replica, of: known) {
+            (known.isOpen, known.token) = (true, token)
+            journal = known
+            return goForward()
+        }
         home.journals.removeAll { $0.run == replica.run }
         let journal = Journal(run: replica.run)
         (journal.records, journal.facts, journal.token) = (replica.records, replica.facts, token)

@@ -358,7 +358,10 @@ extension World {
             let leader = members.first(where: {
                 $0 !== node && $0.member.isRunning && $0.member.cache.truth == .original
             })
-        else { return end(activity, .refused("no other member is as it was before the run")) }
+        else {
+            books.isBeyondModel = true
+            return end(activity, .refused("no other member is as it was before the run"))
+        }
         raft.leader = leader.index
         node.member.db = leader.member.cache
         node.member.dbIdentity += 1
