@@ -15,7 +15,7 @@ extension EndToEnd {
                 let second = try await cluster.rollingOrder()[1]
                 try await InterruptTests.slowDownMigration(on: second, seconds: 2)
                 let killed = try await cluster.follow(
-                    cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json)
+                    cluster.runArguments(ClusterFixture.inPlace, ClusterFixture.json)
                 ) { pawl in
                     try await InterruptTests.waitForMigration(on: second, pawl)
                     pawl.send(SIGKILL)
