@@ -99,7 +99,7 @@ package struct EtcdPrepare: Action {
         } catch {
             throw ActionFailure(
                 "the copy cannot be used: \(error.message)",
-                remedy: "nothing of the member was touched; are its writers frozen?"
+                remedy: "the member was not touched; mend this on its node, and see that nothing writes to etcd"
             )
         }
         guard let record = PreparedMigration.Record(report) else { throw ActionFailure("the copy was not told of") }
@@ -127,6 +127,7 @@ package struct EtcdPrepare: Action {
         try await context.record("prepared_identity", record.identity)
         try await context.record("prepared_from_revision", String(record.revisionBefore))
         try await context.record("prepared_no_ttl", String(noTTL))
+        try await context.record("prepared_unfit", "")
         try await context.record("prepared_path", record.path)
     }
 }

@@ -13,10 +13,7 @@ extension EndToEnd {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 200))
                 let order = try await cluster.rollingOrder()
-                try await order[1].replaceProgram(
-                    "/usr/bin/etcdctl",
-                    with: Self.insteadOfMigrate("echo 'Error: no space left' >&2; exit 1")
-                )
+                try await Self.breakMigration(on: order[1])
                 let halted = try await Self.expectHaltOnSecond(cluster, order, ClusterFixture.inPlace)
                 #expect(halted.reason?.contains("no space left") == true, "\(halted)")
                 #expect(halted.step == "Migrate", "\(halted)")
@@ -101,6 +98,12 @@ extension EndToEnd {
                 #expect(report.step == "Members agree", "\(report)")
                 try await cluster.expectUntouched([order[1], order[2]], since: others)
             }
+        }
+
+        /// Makes every migration on a node fail, until its etcdctl is restored.
+        static func breakMigration(on node: LabNode) async throws {
+            let script = insteadOfMigrate("echo 'Error: no space left' >&2; exit 1")
+            try await node.replaceProgram("/usr/bin/etcdctl", with: script)
         }
 
         /// A script in the place of etcdctl that is etcdctl for everything but a migration.

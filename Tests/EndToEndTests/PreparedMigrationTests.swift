@@ -28,10 +28,7 @@ extension EndToEnd {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 100))
                 let order = try await cluster.rollingOrder()
-                try await order[1].replaceProgram(
-                    "/usr/bin/etcdctl",
-                    with: HaltTests.insteadOfMigrate("echo 'Error: no space left' >&2; exit 1")
-                )
+                try await HaltTests.breakMigration(on: order[1])
                 let before = try await cluster.traces(of: cluster.nodes)
                 let output = try await cluster.pawl(cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json))
                 #expect(output.exitCode == 3, "\(output.all)")
@@ -55,10 +52,7 @@ extension EndToEnd {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 100))
                 let order = try await cluster.rollingOrder()
-                try await order[1].replaceProgram(
-                    "/usr/bin/etcdctl",
-                    with: HaltTests.insteadOfMigrate("echo 'Error: no space left' >&2; exit 1")
-                )
+                try await HaltTests.breakMigration(on: order[1])
                 let halted = try await cluster.pawl(cluster.runArguments())
                 #expect(halted.exitCode == 3, "\(halted.all)")
                 try await order[1].restoreProgram("/usr/bin/etcdctl")

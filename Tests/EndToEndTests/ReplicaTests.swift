@@ -53,10 +53,7 @@ extension EndToEnd {
                 try await cluster.seed(LabSeed(keys: 300))
                 let order = try await cluster.rollingOrder()
                 let backup = "\(cluster.directory)/stale"
-                try await order[1].replaceProgram(
-                    "/usr/bin/etcdctl",
-                    with: HaltTests.insteadOfMigrate("echo 'Error: no space left' >&2; exit 1")
-                )
+                try await HaltTests.breakMigration(on: order[1])
                 let halted = try await cluster.pawl(
                     cluster.runArguments(ClusterFixture.inPlace, ClusterFixture.json)
                 )

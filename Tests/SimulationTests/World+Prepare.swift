@@ -15,8 +15,7 @@ extension World {
 
     private func copyWAL(_ activity: Activity) {
         let (node, order) = (activity.node, activity.order)
-        guard node.worker == nil else { return end(activity, .refused("another step of pawl is at work on the data")) }
-        node.worker = activity
+        guard takesData(activity) else { return }
         guard node.member.isRunning else {
             return end(activity, .refused("etcd does not run, and is asked for a copy"))
         }

@@ -81,6 +81,16 @@ extension World {
         activity.onEnd = []
     }
 
+    /// Takes the lock of the member's data; refuses where another script has it.
+    func takesData(_ activity: Activity) -> Bool {
+        guard activity.node.worker == nil else {
+            end(activity, .refused("another step of pawl is at work on the data"))
+            return false
+        }
+        activity.node.worker = activity
+        return true
+    }
+
     private func leave(_ activity: Activity) {
         let node = activity.node
         node.activities.removeAll { $0 === activity }
@@ -211,8 +221,7 @@ extension World {
 
     private func checkBeforeMigration(_ activity: Activity) {
         let (node, order) = (activity.node, activity.order)
-        guard node.worker == nil else { return end(activity, .refused("another step of pawl is at work on the data")) }
-        node.worker = activity
+        guard takesData(activity) else { return }
         guard let saved = node.backup(of: order.run) else { return end(activity, .refused("there is no backup")) }
         if node.member.isRunning { return end(activity, .refused("etcd runs on the data")) }
         let backup = node.backups[saved]
