@@ -81,7 +81,7 @@ struct ServiceSystemdTests {
         try await BootedNode.with { node in
             try await node.text(
                 """
-                printf '[Service]\nExecStart=/bin/sleep 1000\nExecStop=/bin/sleep 60\n' >/run/systemd/system/slow.service
+                printf '[Unit]\nWants=local.service\n[Service]\nExecStart=/bin/sleep 1000\nExecStop=/bin/sleep 60\n' >/run/systemd/system/slow.service
                 systemctl daemon-reload; systemctl start local slow; systemctl --no-block poweroff
                 until [ "$(systemctl is-active local)" = inactive ]; do sleep 0.05; done
                 """
