@@ -64,6 +64,16 @@ final class ChannelHandle {
     /// Whether the server said that nothing more comes, and all of it was read.
     var isAtEnd: Bool { channel.map { libssh2_channel_eof($0) != 0 } ?? true }
 
+    /// Whether something for it has been received that was not read: data, or the end of it.
+    ///
+    /// Each call on a session receives for all of its channels, so the socket alone does not tell.
+    var hasNews: Bool {
+        guard let channel else { return false }
+        var unread: UInt = 0
+        _ = libssh2_channel_window_read_ex(channel, &unread, nil)
+        return unread > 0 || isAtEnd
+    }
+
     /// What the server said about the command's end.
     ///
     /// For messages only: up to libssh2 1.11 an exit status of 0 is also reported for a command that was killed or

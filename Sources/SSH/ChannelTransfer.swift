@@ -14,38 +14,41 @@ final class ChannelTransfer {
     let output: OutputWriter
     /// Whether the script goes over standard input.
     let isScriptInInput: Bool
-    private(set) var standardOutput: MarkParser
-    private(set) var standardError: MarkParser
     private(set) var errorBytes: [UInt8] = []
 
-    private let request: ContiguousArray<CChar>
+    private let shell: FramedShell
     private let input: InputReader
     private let outputLimit: Int
     private let onOutput: (@Sendable ([UInt8]) -> Void)?
-    /// Whether the request is sent as a whole, so that other packets may follow.
-    private var isRequestSent = false
-    private var isRequestAnswered = false
     private var isInputSent = false
     private var isEndOfInputSent = false
     private var isOutputAtEnd = false
     private var isErrorAtEnd = false
 
     init(
-        frame: CommandFrame,
+        _ shell: FramedShell,
         input: InputReader,
+        isScriptInInput: Bool,
         output: OutputWriter,
         outputLimit: Int,
         onOutput: (@Sendable ([UInt8]) -> Void)? = nil
     ) {
-        request = ContiguousArray(frame.request.utf8.map { CChar(bitPattern: $0) })
-        standardOutput = MarkParser(mark: frame.mark)
-        standardError = MarkParser(mark: frame.mark)
-        isScriptInInput = !frame.inputPrefix.isEmpty
+        self.shell = shell
+        self.isScriptInInput = isScriptInInput
         self.input = input
         self.output = output
         self.outputLimit = outputLimit
         self.onOutput = onOutput
     }
+
+    private var standardOutput: MarkParser { shell.standardOutput }
+    private var standardError: MarkParser { shell.standardError }
+
+    /// How far the script came, as its marks tell.
+    var state: MarkParser.State { standardOutput.state }
+
+    /// Whether the server runs what it was asked to run.
+    var isUnderWay: Bool { shell.isAnswered }
 
     /// Whether the command's end was seen on both streams, or nothing more can come.
     var isOver: Bool {
@@ -69,7 +72,7 @@ final class ChannelTransfer {
     /// The count says whether anything moved.
     func take(_ step: Step, on channel: ChannelHandle, _ loop: SSHEventLoop) throws(SSHFailure) -> Attempt<Int> {
         switch step {
-        case .request: sendRequest(on: channel)
+        case .request: shell.send(on: channel)
         case .input: try sendInput(on: channel)
         case .endOfInput: sendEndOfInput(on: channel)
         case .standardOutput: try read(.standardOutput, from: channel, loop)
@@ -77,23 +80,8 @@ final class ChannelTransfer {
         }
     }
 
-    private func sendRequest(on channel: ChannelHandle) -> Attempt<Int> {
-        guard !isRequestAnswered else { return .done(0) }
-        switch request.withUnsafeBufferPointer({ channel.execute($0) }) {
-        case .done:
-            isRequestSent = true
-            isRequestAnswered = true
-            return .done(1)
-        case .again(let interest):
-            if !interest.contains(.write) { isRequestSent = true }
-            return .again(interest)
-        case .failed(let failure):
-            return .failed(failure)
-        }
-    }
-
     private func sendInput(on channel: ChannelHandle) throws(SSHFailure) -> Attempt<Int> {
-        guard isRequestSent, !isInputSent else { return .done(0) }
+        guard shell.isSent, !isInputSent else { return .done(0) }
         var moved = 0
         // Bounded, so that reading gets its turn.
         for _ in 0..<16 {
@@ -141,20 +129,20 @@ final class ChannelTransfer {
         from channel: ChannelHandle,
         _ loop: SSHEventLoop
     ) throws(SSHFailure) -> Attempt<Int> {
-        guard isRequestAnswered else { return .done(0) }
+        guard shell.isAnswered else { return .done(0) }
         let isStandardOutput = stream == .standardOutput
         if isStandardOutput ? isOutputAtEnd : isErrorAtEnd { return .done(0) }
         let attempt: Attempt<Int> = loop.withScratch { scratch in
             let attempt = channel.read(stream, into: scratch)
             if case .done(let count) = attempt, count > 0 {
                 let bytes = UnsafeRawBufferPointer(rebasing: scratch[..<count])
-                if isStandardOutput {
-                    standardOutput.feed(bytes) {
+                shell.hear(bytes, from: stream) {
+                    if isStandardOutput {
                         output.take($0)
                         onOutput?(Array($0))
+                    } else {
+                        errorBytes += $0
                     }
-                } else {
-                    standardError.feed(bytes) { errorBytes += $0 }
                 }
             }
             return attempt

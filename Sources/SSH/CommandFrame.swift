@@ -25,6 +25,15 @@ struct CommandFrame {
     /// Goes to standard input before what the command itself gets: a script too long for the request.
     let inputPrefix: [UInt8]
 
+    /// Where the shell finds its script.
+    private enum Source {
+        case request(String)
+        /// The first bytes of standard input, this many.
+        case input(Int)
+        /// All of standard input, behind a line that says how many bytes; see ``waitingInput(for:)``.
+        case laterInput
+    }
+
     /// Frames a script that runs as the user; nil for the login user.
     init(script: String, as user: String?) {
         self.init(script: script, as: user, nonce: Self.randomNonce())
@@ -32,16 +41,33 @@ struct CommandFrame {
 
     init(script: String, as user: String?, nonce: String) {
         self.nonce = nonce
-        let inline = Self.request(as: user, script: script, length: nil, nonce: nonce)
+        let inline = Self.request(as: user, .request(script), nonce: nonce)
         if inline.utf8.count <= Self.longestRequest {
             request = inline
             inputPrefix = []
         } else {
-            // `$(…)` takes newlines off the end, so they are taken off here too, for the lengths to agree.
-            let trimmed = Array(script.utf8).reversed().drop { $0 == UInt8(ascii: "\n") }.reversed()
-            request = Self.request(as: user, script: "", length: trimmed.count, nonce: nonce)
-            inputPrefix = Array(trimmed)
+            let trimmed = Self.trimmed(script)
+            request = Self.request(as: user, .input(trimmed.count), nonce: nonce)
+            inputPrefix = trimmed
         }
+    }
+
+    /// Frames a script that is not there yet: its shell starts, and waits for it on standard input.
+    init(waitingAs user: String?) {
+        nonce = Self.randomNonce()
+        request = Self.request(as: user, .laterInput, nonce: nonce)
+        inputPrefix = []
+    }
+
+    /// What a shell that waits for its script is to read, to the end of its input.
+    static func waitingInput(for script: String) -> [UInt8] {
+        let trimmed = trimmed(script)
+        return Array("\(trimmed.count)\n".utf8) + trimmed
+    }
+
+    /// `$(…)` takes newlines off the end, so they are taken off here too, for the lengths to agree.
+    private static func trimmed(_ script: String) -> [UInt8] {
+        Array(Array(script.utf8).reversed().drop { $0 == UInt8(ascii: "\n") }.reversed())
     }
 
     /// The bytes that every mark of this command begins with.
@@ -57,34 +83,38 @@ struct CommandFrame {
     /// What they have in common is a word in single quotes without a quote, `!` (csh), a newline (csh), and a backslash in
     /// front of another or of a quote (fish). So the shell text of the frame does without these, and the script is
     /// written with octal escapes, which its own shell takes out.
-    private static func request(as user: String?, script: String, length: Int?, nonce: String) -> String {
+    private static func request(as user: String?, _ source: Source, nonce: String) -> String {
         // -n: never ask; a question would wait for an answer that nobody gives.
         let shell = user == nil ? "/bin/sh" : #"sudo -n -H -u "$3" -- /bin/sh"#
         let outer = shell + #" -c "$1" sh "$2"; __r=$?; "# + mark("outer=%s", #""$__r""#, nonce)
-        let words = [
-            "exec /bin/sh -c", "'\(outer)'", "sh", "'\(inner(length: length, nonce: nonce))'", escaped(script),
-        ]
+        let script = if case .request(let script) = source { script } else { "" }
+        let words = ["exec /bin/sh -c", "'\(outer)'", "sh", "'\(inner(source, nonce: nonce))'", escaped(script)]
         return (words + (user.map { [ShellQuoting.quote($0)] } ?? [])).joined(separator: " ")
     }
 
     /// The shell that runs the script, in a subshell, so that `exit` ends the script and not the telling of its end.
-    private static func inner(length: Int?, nonce: String) -> String {
-        // Exactly the script's bytes are taken from standard input: a byte at a time, because what is read too much is
-        // lost to the script. Cut short, it is not begun.
-        let take = length.map {
-            "__s=$(dd ibs=1 obs=65536 count=\($0) 2>/dev/null); [ ${#__s} -eq \($0) ] || "
-                + #"{ echo "the script arrived cut short" >&2; exit \#(cutShortExitCode); }"#
-        }
+    private static func inner(_ source: Source, nonce: String) -> String {
+        let take =
+            switch source {
+            case .request: #"__s=$(printf %b "$1")"#
+            // Exactly the script's bytes are taken from standard input: a byte at a time, because what is read too much
+            // is lost to the script. Cut short, it is not begun.
+            case .input(let length):
+                "__s=$(dd ibs=1 obs=65536 count=\(length) 2>/dev/null); [ ${#__s} -eq \(length) ] || \(cutShort)"
+            case .laterInput: #"read -r __n && __s=$(cat) && [ ${#__s} -eq "$__n" ] || "# + cutShort
+            }
         return [
             "LC_ALL=C; PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "export LC_ALL PATH",
-            take ?? #"__s=$(printf %b "$1")"#,
+            take,
             "shift",
             mark("begin", nil, nonce),
             #"(eval "$__s"); __r=$?"#,
             mark("rc=%s", #""$__r""#, nonce),
         ].joined(separator: "; ")
     }
+
+    private static let cutShort = #"{ echo "the script arrived cut short" >&2; exit \#(cutShortExitCode); }"#
 
     private static func mark(_ format: String, _ argument: String?, _ nonce: String) -> String {
         let line = #"printf "\036\#(nonce) \#(format)\n""# + (argument.map { " " + $0 } ?? "")

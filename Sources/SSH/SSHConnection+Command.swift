@@ -13,23 +13,18 @@ extension SSHConnection {
         guard await gate.enter() else { throw error(.unreachable, "\(request.label): cancelled before it was sent") }
         defer { gate.leave() }
         let deadline = ContinuousClock.now + request.timeout
-        let frame = CommandFrame(script: request.script, as: request.user)
+        let waiting = await spareShell(for: request, until: deadline)
         let transfer: ChannelTransfer
         do throws(SSHFailure) {
-            transfer = ChannelTransfer(
-                frame: frame,
-                input: try InputReader(prefix: frame.inputPrefix, request.input),
-                output: try OutputWriter(request.output),
-                outputLimit: limits.outputBytes,
-                onOutput: request.onOutput
-            )
+            transfer = try Self.transfer(of: request, to: waiting?.shell, limits)
         } catch {
             throw self.error(.transfer, "\(request.label): \(error)")
         }
-        let channel = try await openChannel(until: deadline)
+        let channel =
+            if let waiting { waiting.channel } else { try await openChannel(until: deadline) }
         startWatch()
         do throws(SSHFailure) {
-            try await pump(transfer, through: channel, until: deadline)
+            try await pump(transfer, through: channel, as: request.user, until: deadline)
         } catch {
             drop()
             throw verdict(on: error, transfer, request)
@@ -37,7 +32,63 @@ extension SSHConnection {
         return try await conclude(transfer, channel, request)
     }
 
+    /// How long ago the peer must have been heard for a command to be trusted to a shell that waits.
+    ///
+    /// Where a connection was lost unnoticed, the round trip of a new channel finds out before anything is sent; a
+    /// script that is sent into the void is in doubt.
+    private static let heard = Duration.seconds(2)
+
+    /// A shell that waits for this command: one that reads its script to the end of its input, so the command has no
+    /// input of its own.
+    private func spareShell(
+        for request: ChannelRequest,
+        until deadline: ContinuousClock.Instant
+    ) async -> SpareShells.Waiting? {
+        guard case .bytes(let input) = request.input, input.isEmpty, let session,
+            let silence = session.sinceInbound, silence < Self.heard, session.isConnected
+        else { return nil }
+        while let waiting = spares.take(for: request.user) {
+            let isThere = try? await drive("looking at a shell", until: deadline) {
+                waiting.shell.hearWaiting(on: waiting.channel, loop)
+            }
+            guard let isThere else {
+                drop()
+                return nil
+            }
+            if isThere { return waiting }
+            await retire(waiting.channel)
+        }
+        return nil
+    }
+
+    private static func transfer(
+        of request: ChannelRequest,
+        to waiting: FramedShell?,
+        _ limits: SSHLimits
+    ) throws(SSHFailure) -> ChannelTransfer {
+        let shell = waiting ?? FramedShell(CommandFrame(script: request.script, as: request.user))
+        let prefix = waiting == nil ? shell.frame.inputPrefix : CommandFrame.waitingInput(for: request.script)
+        return ChannelTransfer(
+            shell,
+            input: try InputReader(prefix: prefix, request.input),
+            isScriptInInput: !prefix.isEmpty,
+            output: try OutputWriter(request.output),
+            outputLimit: limits.outputBytes,
+            onOutput: request.onOutput
+        )
+    }
+
     // MARK: - Moving bytes
+
+    /// What is done on the session in turn while a command runs.
+    private enum Turn {
+        case transfer(ChannelTransfer.Step)
+        /// The next command's shell is started.
+        case spare
+
+        /// The shell comes last: what its calls receive for the command is asked for before the next wait.
+        static let all = ChannelTransfer.Step.allCases.map(Turn.transfer) + [.spare]
+    }
 
     /// Sends the request and standard input and reads both streams, whichever can be done, until the end was seen.
     ///
@@ -46,24 +97,25 @@ extension SSHConnection {
     private func pump(
         _ transfer: ChannelTransfer,
         through channel: ChannelHandle,
+        as user: String?,
         until deadline: ContinuousClock.Instant
     ) async throws(SSHFailure) {
-        var halfSent: ChannelTransfer.Step?
+        var halfSent: Turn?
         var rounds = 0
         // Over only when no packet is half sent, or the next call on the session would run into it.
         while !transfer.isOver || halfSent != nil {
             var hasMoved = false
             var interest = SSHEventLoop.Interest.read
-            for step in halfSent.map({ [$0] }) ?? ChannelTransfer.Step.allCases {
+            for turn in halfSent.map({ [$0] }) ?? Turn.all {
                 halfSent = nil
-                switch try transfer.take(step, on: channel, loop) {
+                switch try take(turn, of: transfer, on: channel, as: user) {
                 case .done(let count):
                     if count > 0 { hasMoved = true }
                 case .failed(let failure):
                     throw failure
                 case .again(let wanted):
                     guard wanted.contains(.write) else { continue }
-                    halfSent = step
+                    halfSent = turn
                     interest = wanted
                 }
                 if halfSent != nil { break }
@@ -81,7 +133,22 @@ extension SSHConnection {
                 }
                 continue
             }
+            if halfSent == nil, transfer.isUnderWay, channel.hasNews { continue }
             try await pause(for: interest, until: deadline, doing: "it ran", watching: true)
+        }
+    }
+
+    private func take(
+        _ turn: Turn,
+        of transfer: ChannelTransfer,
+        on channel: ChannelHandle,
+        as user: String?
+    ) throws(SSHFailure) -> Attempt<Int> {
+        switch turn {
+        case .transfer(let step): return try transfer.take(step, on: channel, loop)
+        case .spare:
+            guard transfer.isUnderWay, let session else { return .done(0) }
+            return spares.grow(for: user, on: session)
         }
     }
 
@@ -93,8 +160,9 @@ extension SSHConnection {
         _ request: ChannelRequest
     ) async throws(RemoteError) -> ChannelResult {
         let end = channel.endForMessages
-        switch transfer.standardOutput.state {
+        switch transfer.state {
         case .ended(let code):
+            spares.note(begunAs: request.user)
             await retire(channel)
             do throws(SSHFailure) {
                 return ChannelResult(

@@ -22,6 +22,8 @@ actor SSHConnection {
 
     /// The session while it is thought to be alive.
     var session: SessionHandle?
+    /// Shells of that session that wait for the next commands.
+    private(set) var spares = SpareShells()
     /// Channels that were closed here and not yet by the server.
     private var retired: [ChannelHandle] = []
 
@@ -50,6 +52,7 @@ actor SSHConnection {
     /// The next operation connects anew.
     func drop() {
         session = nil
+        spares = SpareShells()
         retired = []
     }
 
@@ -182,7 +185,9 @@ actor SSHConnection {
                 return try await drive("opening a channel", until: deadline) { session.openChannel() }
             } catch {
                 // With `MaxSessions 1` the server refuses as long as it has not closed the channel before.
-                guard error.kind == .libssh2(LIBSSH2_ERROR_CHANNEL_FAILURE), !retired.isEmpty else { throw error }
+                guard error.kind == .libssh2(LIBSSH2_ERROR_CHANNEL_FAILURE) else { throw error }
+                retired += spares.giveUp()
+                guard !retired.isEmpty else { throw error }
                 try await waitForRetired(until: deadline)
             }
         }

@@ -126,14 +126,28 @@ final class SessionHandle {
     /// How long ago the kernel got the last data from the peer (tcp(7), `TCP_INFO`); nil where it does not tell.
     var sinceInbound: Duration? {
         #if os(Linux)
-        var info = tcp_info()
-        var size = socklen_t(MemoryLayout<tcp_info>.size)
-        guard getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 else { return nil }
-        return .milliseconds(Int(info.tcpi_last_data_recv))
+        connectionInfo.map { .milliseconds(Int($0.tcpi_last_data_recv)) }
         #else
-        return nil
+        nil
         #endif
     }
+
+    /// Whether, as far as the kernel knows, the peer has not hung up; what it said last may still be unread.
+    var isConnected: Bool {
+        #if os(Linux)
+        connectionInfo.map { Int($0.tcpi_state) == Int(TCP_ESTABLISHED) } ?? false
+        #else
+        false
+        #endif
+    }
+
+    #if os(Linux)
+    private var connectionInfo: tcp_info? {
+        var info = tcp_info()
+        var size = socklen_t(MemoryLayout<tcp_info>.size)
+        return getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 ? info : nil
+    }
+    #endif
 
     func openChannel() -> Attempt<ChannelHandle> {
         let kind = "session"

@@ -57,6 +57,20 @@ struct CommandFrameTests {
         )
     }
 
+    @Test(arguments: loginShells)
+    func `a shell that waits takes its script from standard input, whole or not at all`(shell: String) async throws {
+        let script = "printf '%s|' \"$0\" 'it''s ! \\ ü'; cat; exit 9\n\n"
+        let input = CommandFrame.waitingInput(for: script)
+        let end = try await run(CommandFrame(waitingAs: nil), input: input, by: shell)
+        #expect(end.out.state == .ended(9) && end.err.state == .ended(9))
+        #expect(String(decoding: end.own, as: UTF8.self) == "sh|its ! \\ ü|")
+        for cut in [0, 1, 3, input.count - 2] {
+            let end = try await run(CommandFrame(waitingAs: nil), input: Array(input.prefix(cut)), by: shell)
+            #expect(end.out.state == .outerEnded(begun: false, CommandFrame.cutShortExitCode), "\(cut)")
+            #expect(end.own.isEmpty)
+        }
+    }
+
     @Test func `a long script is taken from standard input, and the rest is left to it`() async throws {
         let frame = CommandFrame(script: "BEGUN=/; " + Self.long.replacing("mkdir \"$BEGUN\";", with: ""), as: nil)
         #expect(!frame.inputPrefix.isEmpty)

@@ -89,6 +89,7 @@ struct ConnectionLossTests {
             for _ in 0..<3 {
                 let session = try await sessionProcess(of: host)
                 kill(session, SIGKILL)
+                while kill(session, 0) == 0 { try await Task.sleep(for: .milliseconds(5)) }
                 let count = "echo x >>\(server.path("count"))"
                 _ = try await host.run(RemoteCommand("count", script: count, effect: .mutating))
             }

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLibSSH2
+
+/// Shells on a session that were started ahead of their scripts, and wait for them.
+///
+/// Of the 75 ms that a command costs over an open connection, nearly all is the start of its shell: sshd's fork, the
+/// login shell, `sudo` with its PAM session. While a command runs, the shell of the next one is started beside it, so that
+/// steps that follow one another closely do not wait for that. One shell runs one script, as without them; a shell that
+/// gets none sees the end of its input with the connection's end, and ends.
+///
+/// Not `Sendable`: belongs to its session's actor, and is used inside its gate only.
+final class SpareShells {
+    /// A shell, and whom it runs as.
+    struct Waiting {
+        var user: String?
+        var channel: ChannelHandle
+        var shell: FramedShell
+    }
+
+    /// Steps come as stop, swap and start, of which the second may be over before the next shell is up.
+    private static let limit = 2
+
+    /// Whom a script has run as on this session, so that starting a shell is known to work.
+    private var proven: Set<String?> = []
+    private var ready: [Waiting] = []
+    private var beginning: Waiting?
+    /// The server gives as many channels as it wants (`MaxSessions`).
+    private var isAllowed = true
+
+    /// Notes that a script of this user has begun.
+    func note(begunAs user: String?) { proven.insert(user) }
+
+    /// Takes a shell of the user out; it may have ended in the meantime.
+    func take(for user: String?) -> Waiting? {
+        ready.firstIndex { $0.user == user }.map { ready.remove(at: $0) }
+    }
+
+    /// Gives all up; what is returned is to be closed.
+    func giveUp() -> [ChannelHandle] {
+        defer {
+            isAllowed = false
+            ready = []
+            beginning = nil
+        }
+        return (ready + (beginning.map { [$0] } ?? [])).map(\.channel)
+    }
+
+    /// Does as much for the next shell as can be done without waiting.
+    func grow(for user: String?, on session: SessionHandle) -> Attempt<Int> {
+        guard isAllowed, proven.contains(user), beginning != nil || ready.count < Self.limit else { return .done(0) }
+        var moved = 0
+        if beginning == nil {
+            switch session.openChannel() {
+            case .done(let channel):
+                moved = 1
+                beginning = Waiting(
+                    user: user,
+                    channel: channel,
+                    shell: FramedShell(CommandFrame(waitingAs: user))
+                )
+            case .again(let interest): return .again(interest)
+            case .failed(let failure): return refused(failure, LIBSSH2_ERROR_CHANNEL_FAILURE)
+            }
+        }
+        guard let next = beginning else { return .done(moved) }
+        switch next.shell.send(on: next.channel) {
+        case .done:
+            ready.append(next)
+            beginning = nil
+            return .done(1)
+        case .again(let interest): return interest.contains(.write) || moved == 0 ? .again(interest) : .done(moved)
+        case .failed(let failure): return refused(failure, LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED)
+        }
+    }
+
+    /// A server that gives no further channel has not failed the command that runs.
+    private func refused(_ failure: SSHFailure, _ expected: Int32) -> Attempt<Int> {
+        guard failure.kind == .libssh2(expected) else { return .failed(failure) }
+        isAllowed = false
+        beginning = nil
+        return .done(0)
+    }
+}

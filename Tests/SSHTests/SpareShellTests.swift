@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Remote
+import TestSupport
+import Testing
+
+@testable import SSH
+
+/// Shells that are started ahead of their scripts.
+@Suite("A shell that waits for its script", .serialized, needsServer, .timeLimit(.minutes(2)))
+struct SpareShellTests {
+    /// In hundredths of a second, how long the script's shell has been there.
+    private static let age = """
+        read -r up _ </proc/uptime
+        born=$(sed 's/.*) //' /proc/$$/stat | cut -d ' ' -f 20)
+        echo "$((${up%.*}${up#*.} - born))"
+        """
+
+    @Test func `the next command's shell is started while one runs`() async throws {
+        try await SSHServerFixture.with { server in
+            let host = try server.host()
+            #expect(try await Script.output(host, ":").isEmpty)
+            _ = try await Script.output(host, "sleep 0.7")
+            let age = try await Script.output(host, Self.age)
+            #expect(Int(age.dropLast()).map { $0 >= 30 } == true, "\(age)")
+            await host.close()
+        }
+    }
+
+    @Test func `a script gets through to it as it is, long or short`() async throws {
+        try await SSHServerFixture.with { server in
+            let host = try server.host()
+            let odd = #"it's a "$HOME" `id` \\ \' ! * ; & | ü € \t \0101 %s ~ # {a,b}"# + "\t\u{7f}"
+            for lines in [0, 10, 4000] {
+                let filler = String(repeating: "# ä line of some length that says nothing\n", count: lines)
+                let script = filler + "cat <<'END'\n\(odd)\nEND\ncat; echo $0 $#; exit 9\n\n\n"
+                for _ in 0..<4 {
+                    let result = try await host.run(RemoteCommand("odd", script: script, effect: .readOnly))
+                    #expect(result.exitCode == 9)
+                    #expect(result.output == odd + "\nsh 0\n")
+                }
+            }
+            await host.close()
+        }
+    }
+
+    @Test func `one that is killed while it waits is not used`() async throws {
+        try await SSHServerFixture.with { server in
+            let host = try server.host()
+            let count = "echo x >>\(server.path("count"))"
+            for _ in 0..<3 {
+                _ = try await Script.output(host, "sleep 0.3")
+                // The waiting shells are this shell's cousins: below the same sshd, and not above this script. That the
+                // server tells of their end can be seen on the client's side only, so it is given some time.
+                let session = "$(cut -d ' ' -f 4 /proc/$PPID/stat)"
+                _ = try await Script.output(
+                    host,
+                    "for pid in $(ps -o pid= --ppid \(session)); do [ $pid = $PPID ] || kill -9 $pid; done; sleep 1"
+                )
+                _ = try await host.run(RemoteCommand("count", script: count, effect: .mutating))
+            }
+            #expect(server.read("count") == "x\nx\nx\n")
+            await host.close()
+        }
+    }
+
+    @Test(.enabled(if: SSHServerFixture.isRoot, "sudo from root asks for no password"))
+    func `each user has shells of its own`() async throws {
+        try await SSHServerFixture.with { server in
+            let host = try server.host()
+            let other = host.elevated(as: "nobody")
+            for _ in 0..<4 {
+                #expect(try await Script.output(host, "id -un; sleep 0.1") == NSUserName() + "\n")
+                #expect(try await Script.output(other, "id -un; sleep 0.1") == "nobody\n")
+            }
+            await host.close()
+        }
+    }
+
+    @Test(arguments: [1, 2, 3])
+    func `a server that allows few sessions serves them all the same`(sessions: Int) async throws {
+        try await SSHServerFixture.with(["MaxSessions \(sessions)"]) { server in
+            let host = try server.host()
+            for number in 0..<6 { #expect(try await Script.output(host, "echo \(number)") == "\(number)\n") }
+            let echoed = try await host.run(
+                RemoteCommand("cat", script: "cat", standardInput: Array("own".utf8), effect: .readOnly)
+            )
+            #expect(echoed.output == "own")
+            for number in 0..<6 { #expect(try await Script.output(host, "echo \(number)") == "\(number)\n") }
+            await host.close()
+        }
+    }
+
+    @Test func `a server that closes idle sessions costs a new shell and no more`() async throws {
+        // sshd counts whole seconds, so this is one at least.
+        try await SSHServerFixture.with(["ChannelTimeout session:*=2s"]) { server in
+            let host = try server.host()
+            _ = try await Script.output(host, ":")
+            for _ in 0..<2 {
+                // Something is heard all the time, so that the waiting shells would be used if they were there.
+                for _ in 0..<3 { #expect(try await Script.output(host, "sleep 0.8; echo on") == "on\n") }
+                try await Task.sleep(for: .milliseconds(1900))
+            }
+            await host.close()
+        }
+    }
+
+    @Test func `nothing of it is left when the connection is closed`() async throws {
+        try await SSHServerFixture.with { server in
+            let host = try server.host()
+            _ = try await Script.output(host, ":")
+            let session = try await Script.output(host, "sleep 0.3; cut -d ' ' -f 4 /proc/$PPID/stat").dropLast()
+            await host.close()
+            let gone = "i=0; while [ -d /proc/\(session) ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done; echo $i"
+            let left = try await LocalHost(name: "here").run(RemoteCommand("look", script: gone, effect: .readOnly))
+            #expect(Int(left.output.dropLast()).map { $0 < 100 } == true)
+        }
+    }
+}
