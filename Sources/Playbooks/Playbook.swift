@@ -8,7 +8,7 @@ package struct Playbook: Sendable {
     ///
     /// The raw values are those of the rollout's phases; this module does not know the rollout.
     package enum Section: String, Sendable, CaseIterable {
-        case preflight, freeze, prepare, steps, gate, thaw, postflight
+        case tools, preflight, freeze, prepare, steps, gate, thaw, postflight
     }
 
     /// How many members are worked on at a time.

@@ -2,7 +2,7 @@
 
 /// Lays the steps of a playbook out over hosts: which stages there are, and in which order.
 ///
-/// The order of the phases: preflight, freeze, gate (the baseline), prepare, then batch after batch with a gate between
+/// The order of the phases: tools, preflight, freeze, gate (the baseline), prepare, then batch after batch with a gate between
 /// them, then postflight (a last gate where there is none), then thaw. The postflight comes before the thaw because its proofs hold only while nothing writes.
 package struct PlanLayout: Sendable {
     /// One step of the playbook, before it is laid out.
@@ -63,6 +63,7 @@ package struct PlanLayout: Sendable {
     }
 
     private mutating func addAll() {
+        add(.tools)
         add(.preflight)
         add(.freeze)
         switch serial {

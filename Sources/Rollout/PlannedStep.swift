@@ -2,7 +2,7 @@
 
 /// The parts of a playbook, in the order in which a run goes through them.
 package enum Phase: String, Sendable, Codable, CaseIterable {
-    case preflight, freeze, prepare, steps, gate, thaw, postflight
+    case tools, preflight, freeze, prepare, steps, gate, thaw, postflight
 }
 
 /// What doing a step a second time would mean.

@@ -37,11 +37,13 @@ extension RolloutMachine {
 
     // MARK: - Undo
 
-    /// Writers are let go again, and what was prepared is thrown away, when no member was changed; once one was, both
+    /// Writers are let go again, and tools and what was prepared are thrown away, when no member was changed; once one was, both
     /// stay.
     mutating func undoFreezeIfUnchanged(then verdict: Verdict) -> [Directive] {
-        let begun = plan.stages.filter { [.freeze, .prepare].contains($0.phase) }.flatMap(\.lanes).flatMap(\.steps)
-            .filter(isAttemptedChange)
+        let begun = plan.stages.filter { [.tools, .freeze, .prepare].contains($0.phase) }.flatMap(\.lanes).flatMap(
+            \.steps
+        )
+        .filter(isAttemptedChange)
         guard !isAnyMemberChanged, !begun.isEmpty else { return finish(verdict) }
         let frozen = begun.filter { steps[$0]?.hasUndo == true }
         // What stays frozen was changed, so that the run is not one that changed nothing.

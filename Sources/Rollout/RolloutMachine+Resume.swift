@@ -102,7 +102,7 @@ extension RolloutMachine {
         }
         // A freeze that the thaw has taken back is not put in place again.
         while isReadyToThaw, stageIndex < plan.stages.count,
-            [.preflight, .freeze].contains(plan.stages[stageIndex].phase)
+            [.tools, .preflight, .freeze].contains(plan.stages[stageIndex].phase)
         {
             stageIndex += 1
         }
@@ -146,9 +146,10 @@ extension RolloutMachine {
         switch step.phase {
         case .steps where isTouched(host):
             return units[host]?.last { isAttemptedChange($0) && steps[$0]?.resource == resource } == id
-        case .freeze where step.effect == .repeatable && !isReadyToThaw:
-            // A rebooted host starts its writers again.
-            let holders = plan.steps.filter { $0.phase == .freeze && $0.host == host && $0.resource == resource }
+        case .tools where step.effect == .repeatable && !isReadyToThaw,
+            .freeze where step.effect == .repeatable && !isReadyToThaw:
+            // A rebooted host starts its writers again, and what was uploaded into memory is gone.
+            let holders = plan.steps.filter { $0.phase == step.phase && $0.host == host && $0.resource == resource }
             return holders.last { isAttemptedChange($0.id) }?.id == id
         case .prepare where step.effect == .repeatable && !isTouched(host) && !isComplete(host):
             return true

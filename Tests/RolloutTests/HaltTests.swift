@@ -14,6 +14,27 @@ struct HaltTests {
         #expect(world.changes == [])
     }
 
+    @Test(arguments: ["preflight.1/*", "gate.1@start/*"])
+    func `a refusal takes back the tools that were there for the preflight to look at`(step: String) {
+        var world = World.orderly(SamplePlan(hasTools: true))
+        world.faults[StepID(step)] = [.fails(.none)]
+        #expect(world.run()?.word == "refused")
+        #expect(world.violations == [])
+        let tools = world.changes.filter { $0.contains("tools") }
+        #expect(tools.filter { $0.hasPrefix("perform") }.count == 3)
+        #expect(tools.suffix(3) == ["undo tools.1/n3", "undo tools.1/n2", "undo tools.1/n1"])
+    }
+
+    @Test(arguments: World.Extent.allCases)
+    func `a tool that does not arrive on one host is taken back on all`(extent: World.Extent) {
+        var world = World.orderly(SamplePlan(hasTools: true))
+        world.faults["tools.1/n2"] = [.inDoubt(extent)]
+        #expect(world.run()?.word == "refused")
+        #expect(world.violations == [])
+        #expect(Set(world.changes.filter { $0.hasPrefix("undo tools") }).count == 3)
+        #expect(!world.changes.contains { $0.contains("freeze") })
+    }
+
     @Test func `a gate that fails before the first host refuses the run and thaws`() {
         var world = World.orderly()
         world.faults["gate.1@start/*"] = [.fails(.none)]

@@ -132,6 +132,12 @@ struct PlanLayoutTests {
         #expect(prepare.lanes.map(\.steps) == [["prepare.1/n1"], ["prepare.1/n2"], ["prepare.1/n3"]])
     }
 
+    @Test func `tools come before the preflight, which looks at them, on all hosts`() throws {
+        let plan = SamplePlan(hasTools: true).make()
+        #expect(plan.stages.prefix(3).map(\.id) == ["tools.1", "preflight.1", "freeze.1"])
+        #expect(plan.stages.first?.lanes.map(\.steps) == [["tools.1/n1"], ["tools.1/n2"], ["tools.1/n3"]])
+    }
+
     @Test func `a playbook without steps has no gate`() {
         let entries = SamplePlan().entries.filter { $0.phase != .steps }
         let layout = PlanLayout.lay(entries.filter { $0.phase != .gate }, over: ["n1"], serial: .hosts(1))

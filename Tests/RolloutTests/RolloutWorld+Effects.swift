@@ -21,6 +21,7 @@ extension RolloutWorld {
         var hasBackup = false
         /// A migrated copy lies beside the data.
         var hasCopy = false
+        var hasTool = false
     }
 
     enum Writers {
@@ -42,6 +43,7 @@ extension RolloutWorld {
         case "thaw":
             if !memory.mayThaw(plan) { violate("\(id) thawed too early") }
             writers[host] = extent == .none ? writers[host] : extent == .partly ? .unclear : .open
+        case "upload": if extent != .none { nodes[host]?.hasTool = extent == .fully }
         case "prepare":
             if nodes[host]?.service != .up { return "refused: the member does not run" }
             if plan.hosts.contains(where: { nodes[$0]?.contents == .v2 }) == false { violate("\(id) is of no use") }
@@ -77,6 +79,7 @@ extension RolloutWorld {
         case "freeze":
             if !memory.mayThaw(plan) { violate("\(id) was taken back though a member was changed") }
             writers[host] = extent == .none ? writers[host] : extent == .partly ? .unclear : .open
+        case "upload": if extent != .none { nodes[host]?.hasTool = false }
         case "prepare": if extent != .none { nodes[host]?.hasCopy = false }
         case "start": stop(id, host, extent)
         case "migrate":
@@ -140,6 +143,7 @@ extension RolloutWorld {
             let wanted = step.action == "stop" ? Node.Service.down : .up
             return node?.service == .unclear
                 ? .inDoubt("deactivating") : node?.service == wanted ? .done : .notBegun("as before")
+        case "upload": return node?.hasTool == true ? .done : .notBegun("no tool")
         case "prepare": return node?.hasCopy == true ? .done : .notBegun("no copy")
         case "backup": return node?.hasBackup == true ? .done : .notBegun("no backup")
         case "migrate":

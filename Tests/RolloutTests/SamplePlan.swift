@@ -17,6 +17,8 @@ struct SamplePlan: Sendable {
     var mayRedoMigrate = true
     /// Whether copies are migrated on all hosts before the first is touched.
     var hasPrepare = false
+    /// Whether something is uploaded before the preflight.
+    var hasTools = false
 
     func make() -> Plan {
         let layout = PlanLayout.lay(entries, over: hosts, serial: serial)
@@ -33,7 +35,9 @@ struct SamplePlan: Sendable {
     }
 
     var entries: [PlanLayout.Entry] {
-        var all = [entry(.preflight, 1, "etcd_ready", clusterWide: true)]
+        var all: [PlanLayout.Entry] = []
+        if hasTools { all.append(entry(.tools, 1, "upload", .repeatable, resource: "file tool", hasUndo: true)) }
+        all.append(entry(.preflight, 1, "etcd_ready", clusterWide: true))
         all.append(
             entry(.freeze, 1, "freeze", freezeEffect, resource: "writers", hasUndo: freezeHasUndo, on: writers)
         )
