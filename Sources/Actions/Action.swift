@@ -11,6 +11,11 @@ package protocol Action: Sendable {
     static var schema: ActionSchema { get }
     static var scope: ActionScope { get }
 
+    /// The parameters together with what they name on this machine, as the digest of a file.
+    ///
+    /// - Throws: what is wrong with it.
+    static func bound(_ parameters: Parameters, beside playbook: String) throws(ActionFailure) -> Parameters
+
     /// - Throws: what is wrong with parameters that have the right types, as a service without a stop command.
     init(_ parameters: Parameters) throws(ActionFailure)
 
@@ -24,6 +29,13 @@ package protocol Action: Sendable {
 
     /// Takes the work back, where ``ActionTraits/hasUndo``; refuses where that is not provably safe.
     func undo(_ context: ActionContext) async throws(ActionFailure) -> Evidence
+}
+
+extension Action {
+    /// Most actions name nothing on this machine.
+    package static func bound(_ parameters: Parameters, beside playbook: String) throws(ActionFailure) -> Parameters {
+        parameters
+    }
 }
 
 /// Whether an action runs on each host by itself or looks at all hosts at once.

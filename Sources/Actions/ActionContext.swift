@@ -43,6 +43,8 @@ package struct ActionContext: Sendable {
     package var progress: @Sendable (String) -> Void
     /// Whether the plan has the step's work run as a job; its commands are then detached.
     package var isJob: Bool
+    /// The path of the playbook, which files of this machine are named relative to.
+    package var playbook = ""
     /// What the node shows of the step's job, when a resumed run looks at a step whose end nobody saw.
     package var job: JobState?
 

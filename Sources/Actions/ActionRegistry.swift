@@ -12,6 +12,7 @@ package enum ActionRegistry {
         DiskFree.self,
         WaitFor.self,
         Pause.self,
+        Upload.self,
         EtcdReady.self,
         EtcdMigrate.self, EtcdPrepare.self,
         EtcdHealthy.self,

@@ -79,7 +79,7 @@ struct NodeSweep: Sendable {
     /// The notes below /run are those of `ServiceScript`, each beginning with its run.
     func script(_ state: NodeState) -> String {
         let prefix = ShellQuoting.quote(JobID.prefix(ofRun: run))
-        return state.shell + """
+        return state.shell + UploadScript.sweep([run, origin].compactMap(\.self)) + """
             sweep_prefix=\(prefix)
             sweep_run=\(ShellQuoting.quote(run))
             notes=/run/pawl

@@ -13,6 +13,8 @@ import Rollout
 package struct PlayLoader {
     private var diagnostics: [Diagnostic] = []
     private let request: RunRequest
+    /// What actions made of parameters that name something on this machine, so that a file is read once for all hosts.
+    private var bound: [String: Parameters] = [:]
 
     private init(_ request: RunRequest) {
         self.request = request
@@ -88,11 +90,13 @@ package struct PlayLoader {
         var byHost: [String: ResolvedStep] = [:]
         for name in targets {
             guard let host = hosts[name] else { continue }
-            byHost[name] = collect { () throws(DiagnosticsError) in
+            let filled = collect { () throws(DiagnosticsError) in
                 try template.resolved(variables: host.variables, actions: ActionRegistry.schemas)
             }
-            guard let resolved = byHost[name] else { continue }
+            guard var resolved = filled else { continue }
             do throws(ActionFailure) {
+                resolved.parameters = try bind(resolved, type)
+                byHost[name] = resolved
                 _ = try ActionRegistry.make(resolved.action, resolved.parameters)
             } catch {
                 let owner = "\(template.action): "
@@ -107,6 +111,13 @@ package struct PlayLoader {
             byHost: byHost,
             hosts: targets
         )
+    }
+
+    private mutating func bind(_ step: ResolvedStep, _ type: any Action.Type) throws(ActionFailure) -> Parameters {
+        if let known = bound[step.canonicalText] { return known }
+        let parameters = try type.bound(step.parameters, beside: request.playbook)
+        bound[step.canonicalText] = parameters
+        return parameters
     }
 
     private mutating func add(

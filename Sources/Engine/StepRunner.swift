@@ -105,6 +105,7 @@ struct StepRunner: Sendable {
             isJob: call.step.isJob
         )
         context.hasChangedAnything = call.hasChangedAnything
+        context.playbook = play.playbook.path
         return (action, context)
     }
 

@@ -21,6 +21,14 @@ package struct ContentDigest {
         )
     }
 
+    /// The digest of a text.
+    package static func of(_ text: String) -> String {
+        var digest = ContentDigest()
+        var text = text
+        text.withUTF8 { digest.update(UnsafeRawBufferPointer($0)) }
+        return digest.hexadecimal
+    }
+
     /// The digest and the size of a local file, read in pieces.
     ///
     /// Blocks while it reads.
