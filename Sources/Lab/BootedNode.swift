@@ -128,6 +128,7 @@ enum BootedNode {
             mount -t overlay -o lowerdir=/,upperdir=\(node.directory)/upper,workdir=\(node.directory)/work pawl "$root"
             if [ ! -e prepared ]; then
             \(NodeFiles.installScript)
+            \(programs(state))
                 : >prepared
             fi
 
@@ -153,6 +154,12 @@ enum BootedNode {
             exit "$code"
 
             """
+    }
+
+    /// Puts the etcd of another directory in the place of this machine's.
+    private static func programs(_ state: LabState) -> String {
+        guard let directory = state.options.etcdDirectory else { return "" }
+        return "for name in etcd etcdctl; do install -m 0755 \(directory)/$name \"$root/usr/bin/$name\"; done"
     }
 
     /// Lines of a script that is about to become a process of the lab: it says who it is, and ends when the lab is

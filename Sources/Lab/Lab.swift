@@ -100,6 +100,7 @@ package enum Lab {
             try state.save()
         }
         try await LabKeys.make(state)
+        if options.tls == true { try await LabCertificates.make(state) }
         let prepared = state
         try await withThrowingTaskGroup(of: Void.self) { group in
             for node in prepared.nodes {
@@ -139,7 +140,8 @@ package enum Lab {
                 clientPort: 2379,
                 peerPort: 2380,
                 user: kind == .booted ? "admin" : NSUserName(),
-                machine: ""
+                machine: "",
+                tls: options.tls
             )
         }
         return LabState(

@@ -26,6 +26,12 @@ enum LabInventory {
 
     private static func hostVariables(_ node: LabNode) -> [(String, String)] {
         var variables = [("ansible_host", node.address)]
+        if node.tls == true {
+            let files = node.certificates
+            variables += [("etcd_cacert", files.authority), ("etcd_cert", files.certificate("client"))]
+            variables.append(("etcd_key", files.key("client")))
+            if node.kind == .booted { variables.append(("etcd_endpoint", node.clientURL)) }
+        }
         guard node.kind == .plain else { return variables }
         let service = "\(node.directory)/service etcd"
         variables += [

@@ -19,6 +19,8 @@ package struct LabLayout: Sendable, Hashable {
     package var knownHosts: String { "\(directory)/known_hosts" }
     /// The key that logs in on every node.
     package var privateKey: String { "\(directory)/id_ed25519" }
+    /// The certificates of a lab that speaks https, with their keys.
+    package var certificates: String { "\(directory)/pki" }
     package var logs: String { "\(directory)/logs" }
     var nodes: String { "\(directory)/nodes" }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
+
 /// What a lab is to be.
 package struct LabOptions: Sendable, Hashable, Codable {
     package enum Kind: String, Sendable, Hashable, Codable, CaseIterable {
@@ -51,6 +53,10 @@ package struct LabOptions: Sendable, Hashable, Codable {
     package var etcdOfNode: [String: EtcdExtras]
     /// Booted nodes only.
     package var limitedDisk: LimitedDisk?
+    /// Whether clients and peers speak https, and must show a certificate.
+    package var tls: Bool?
+    /// A directory of this machine with other `etcd` and `etcdctl` programs than those in the PATH; absolute.
+    package var etcdDirectory: String?
     /// How long the whole may take to come up.
     package var timeoutSeconds: Int
 
@@ -62,6 +68,8 @@ package struct LabOptions: Sendable, Hashable, Codable {
         etcd: EtcdExtras = EtcdExtras(),
         etcdOfNode: [String: EtcdExtras] = [:],
         limitedDisk: LimitedDisk? = nil,
+        tls: Bool = false,
+        etcdDirectory: String? = nil,
         timeoutSeconds: Int = 90
     ) {
         self.nodes = nodes
@@ -71,6 +79,8 @@ package struct LabOptions: Sendable, Hashable, Codable {
         self.etcd = etcd
         self.etcdOfNode = etcdOfNode
         self.limitedDisk = limitedDisk
+        self.tls = tls ? true : nil
+        self.etcdDirectory = etcdDirectory
         self.timeoutSeconds = timeoutSeconds
     }
 
@@ -100,6 +110,12 @@ package struct LabOptions: Sendable, Hashable, Codable {
         }
         if let count = snapshotCount, count < 1 {
             throw LabError(.options, "snapshot count \(count)", remedy: "it is a number of entries, from 1")
+        }
+        for name in etcdDirectory == nil ? [] : ["etcd", "etcdctl"] {
+            let program = "\(etcdDirectory ?? "")/\(name)"
+            guard program.hasPrefix("/"), program.isPlainPath, access(program, X_OK) == 0 else {
+                throw LabError(.options, "\(program) is no program", remedy: "give an absolute path")
+            }
         }
         let names = Set((1...nodes).map { "etcd\($0)" })
         for name in etcdOfNode.keys.sorted() where !names.contains(name) {

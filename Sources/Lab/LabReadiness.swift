@@ -74,11 +74,9 @@ struct LabReadiness: Sendable {
         _ = try await Wait.until(seconds: 10) {
             leaders = []
             for node in state.nodes {
-                let status = try await LabProgram.run(
-                    "curl",
-                    ["-sS", "--noproxy", "*", "--max-time", "2", "-d", "{}", "\(node.clientURL)/v3/maintenance/status"]
-                )
-                let part = status.standardOutput.components(separatedBy: "\"leader\":\"").dropFirst().first ?? ""
+                // The v3 API has another path in each version.
+                let status = try await get("\(node.clientURL)/v2/stats/self").standardOutput
+                let part = status.components(separatedBy: "\"leader\":\"").dropFirst().first ?? ""
                 leaders.insert(String(part.prefix { $0 != "\"" }))
             }
             return leaders.count == 1 && !leaders.contains("")
@@ -89,7 +87,8 @@ struct LabReadiness: Sendable {
     }
 
     private func get(_ url: String) async throws -> LabOutput {
-        try await LabProgram.run("curl", ["-sS", "--fail", "--noproxy", "*", "--max-time", "2", url])
+        let words = state.certificates?.curlWords ?? []
+        return try await LabProgram.run("curl", ["-sS", "--fail", "--noproxy", "*", "--max-time", "2"] + words + [url])
     }
 
     /// Asks until the answer is `nil`; otherwise the answer is why it is not ready yet.

@@ -50,7 +50,12 @@ package struct LabSeed: Sendable, Hashable {
         let scratch = "\(state.directory)/seed-\(UUID().uuidString)"
         try state.layout.makeDirectory(scratch)
         defer { try? FileManager.default.removeItem(atPath: scratch) }
-        let writer = SeedWriter(base: "\(node.clientURL)/v2/keys", scratch: scratch, layout: state.layout)
+        let writer = SeedWriter(
+            base: "\(node.clientURL)/v2/keys",
+            scratch: scratch,
+            layout: state.layout,
+            files: state.certificates
+        )
 
         var values = 0
         if kinds {

@@ -36,6 +36,11 @@ package struct LabState: Sendable, Codable, Hashable {
     /// The inventory that names the nodes.
     package var inventory: String { layout.inventory }
 
+    /// The certificates as they are on this machine; `nil` for a lab that speaks http.
+    package var certificates: LabCertificates? {
+        options.tls == true ? LabCertificates(directory: layout.certificates) : nil
+    }
+
     /// The hardware address of the bridge.
     ///
     /// The kernel sets it in the same step that makes the bridge, so that a bridge of the same name made by somebody

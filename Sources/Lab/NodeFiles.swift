@@ -26,6 +26,9 @@ enum NodeFiles {
         try put("etc/systemd/journald.conf.d/pawl-lab.conf", "[Journal]\nStorage=volatile\nRateLimitBurst=0\n")
         try put("etc/systemd/system/pawl-lab-address.service", addressUnit(node))
         try put("etc/ssh/sshd_config", sshdConfiguration)
+        for (name, text) in node.tls == true ? try LabCertificates.files(of: node, in: state) : [] {
+            try put("etc/etcd/pki/\(name)", text, mode: name.hasSuffix(".key") ? 0o600 : 0o644)
+        }
         let publicKey = try String(contentsOfFile: "\(layout.privateKey).pub", encoding: .utf8)
         try put("home/admin/.ssh/authorized_keys", publicKey, mode: 0o600)
         let hostKey = "\(node.directory)/host_key"
@@ -50,6 +53,8 @@ enum NodeFiles {
             cp -R --preserve=mode files/. "$root/"
             chown -R 61213:61213 "$root/home/admin"
             chmod 0700 "$root/home/admin/.ssh"
+            # Of the keys only the server's is for etcd's eyes.
+            if [ -e "$root/etc/etcd/pki/server.key" ]; then chown etcd:etcd "$root/etc/etcd/pki/server.key"; fi
             install -d -o etcd -g etcd -m 0700 "$root/var/lib/etcd"
             wants="$root/etc/systemd/system/multi-user.target.wants"
             mkdir -p "$wants"

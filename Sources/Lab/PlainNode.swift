@@ -29,6 +29,16 @@ enum PlainNode {
         let layout = state.layout
         try layout.makeDirectory("\(node.directory)/bin")
         try layout.makeDirectory(node.backupDirectory)
+        if let directory = state.options.etcdDirectory {
+            let link = "\(node.directory)/bin/etcdctl"
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "\(directory)/etcdctl")
+        }
+        if node.tls == true {
+            try layout.makeDirectory(node.certificates.directory)
+            for (name, text) in try LabCertificates.files(of: node, in: state) {
+                try layout.write(text, to: "\(node.certificates.directory)/\(name)")
+            }
+        }
         let key = try String(contentsOfFile: "\(layout.privateKey).pub", encoding: .utf8)
         try layout.write(key, to: "\(node.directory)/authorized_keys")
         try layout.write(sshdConfiguration(node, state), to: "\(node.directory)/sshd_config")
@@ -87,7 +97,8 @@ enum PlainNode {
         let extras = state.options.extras(of: node.name).arguments.map { "'\($0)'" }.joined(separator: " ")
         let environment = EtcdConfiguration.environment(of: node, in: state).sorted { $0.key < $1.key }
             .map { "            export \($0.key)='\($0.value)'" }.joined(separator: "\n")
-        let etcd = LabProgram.path(of: "etcd") ?? "/usr/bin/etcd"
+        let words = node.curlWords.joined(separator: " ")
+        let etcd = state.options.etcdDirectory.map { "\($0)/etcd" } ?? LabProgram.path(of: "etcd") ?? "/usr/bin/etcd"
         let sshd = LabProgram.path(of: "sshd") ?? "/usr/sbin/sshd"
         return """
             #!/bin/sh
@@ -107,7 +118,7 @@ enum PlainNode {
             }
 
             answers() {
-                [ "$daemon" = sshd ] || curl -s -o /dev/null --max-time 1 \(node.clientURL)/version
+                [ "$daemon" = sshd ] || curl -s -o /dev/null --max-time 1 \(words) \(node.clientURL)/version
             }
 
             case $2 in

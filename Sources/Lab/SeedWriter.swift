@@ -9,6 +9,8 @@ struct SeedWriter: Sendable {
     /// A directory of the writer's own.
     var scratch: String
     var layout: LabLayout
+    /// Those of a member that speaks https.
+    var files: LabCertificates?
 
     func write(_ requests: [SeedRequest], connections: Int) async throws {
         guard !requests.isEmpty else { return }
@@ -40,7 +42,12 @@ struct SeedWriter: Sendable {
             try layout.write(body, to: file)
             body = "@\(file)"
         }
-        var lines = "url = \"\(base)\(request.path)\"\nrequest = \(request.method)\n"
+        let secrets = zip(
+            ["cacert", "cert", "key"],
+            [files?.authority, files?.certificate("client"), files?.key("client")]
+        )
+        var lines = secrets.map { name, file in file.map { "\(name) = \"\($0)\"\n" } ?? "" }.joined()
+        lines += "url = \"\(base)\(request.path)\"\nrequest = \(request.method)\n"
         if !body.isEmpty { lines += "data = \"\(body)\"\n" }
         lines += "output = /dev/null\nsilent\nshow-error\nnoproxy = \"*\"\nmax-time = 60\n"
         return lines + "write-out = \"%{http_code} %{url_effective}\\n\"\n"

@@ -37,13 +37,18 @@ struct LabCommand: AsyncParsableCommand {
         @Option(name: .long, help: "booted (root), plain (no root), or auto.") var kind: Kind = .auto
         @Option(name: .long, help: "The first three parts of an address, as 10.213.7; default: a free one.")
         var network: String?
+        @Flag(name: .long, help: "Clients and peers speak https, and show certificates.") var tls = false
+        @Option(name: .long, help: "A directory with another etcd and etcdctl than those in the PATH.")
+        var etcdDir: String?
 
         func run() async throws {
             try await ExitReason.reporting {
                 let options = LabOptions(
                     nodes: nodes,
                     kind: LabOptions.Kind(rawValue: kind.rawValue) ?? .auto,
-                    network: network
+                    network: network,
+                    tls: tls,
+                    etcdDirectory: etcdDir
                 )
                 let state = try await Lab.up(options, dir: place.dir)
                 if let notice = state.notice { ExitReason.say(notice) }

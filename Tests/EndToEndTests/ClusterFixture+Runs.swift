@@ -96,7 +96,8 @@ extension ClusterFixture {
     func putV2(_ node: LabNode, _ key: String, _ value: String, ttl: Int? = nil) async throws {
         let ttl = ttl.map { " -d ttl=\($0)" } ?? ""
         let url = "\(node.clientURL)/v2/keys\(key)"
-        try await node.check("curl -sS --fail --noproxy '*' -o /dev/null -X PUT '\(url)' -d 'value=\(value)'\(ttl)")
+        let curl = (["curl", "-sS", "--fail", "--noproxy", "'*'"] + node.curlWords).joined(separator: " ")
+        try await node.check("\(curl) -o /dev/null -X PUT '\(url)' -d 'value=\(value)'\(ttl)")
     }
 
     // MARK: - What must be true

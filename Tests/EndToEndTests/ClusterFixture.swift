@@ -93,7 +93,8 @@ struct ClusterFixture: Sendable {
 
     /// Runs etcdctl of the v3 API on a node, against the node's own member.
     func etcdctl(_ node: LabNode, _ arguments: String) async throws -> Output {
-        let output = try await node.run("ETCDCTL_API=3 etcdctl --endpoints=\(node.clientURL) \(arguments)")
+        let words = (["--endpoints=\(node.clientURL)"] + node.etcdctlWords).joined(separator: " ")
+        let output = try await node.run("ETCDCTL_API=3 etcdctl \(words) \(arguments)")
         return Output(exitCode: output.exitCode, stdout: output.standardOutput, stderr: output.standardError)
     }
 
