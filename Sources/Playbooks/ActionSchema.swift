@@ -17,6 +17,8 @@ package struct ActionSchema: Sendable {
             /// `90s`, `2m`, `1h30m`, or a number of seconds.
             case duration
             case choice([String])
+            /// One word that a playbook may repeat and cannot change; `why` is what it says to who tries.
+            case fixed(String, why: String)
             case list(Kind)
             /// A mapping with keys of its own.
             case group([Parameter])

@@ -158,6 +158,8 @@ struct ParameterChecker {
             return DurationText.seconds(number)
         case (.duration, .string(let text)):
             return DurationText.seconds(text)
+        case (.fixed(let word, _), .string(let text)):
+            return text == word ? value : nil
         case (.choice(let words), .string(let text)):
             return words.contains(text) ? value : nil
         case (.choice(let words), _):
@@ -186,6 +188,8 @@ struct ParameterChecker {
         var remedy: String?
         if case .choice(let words) = kind, let text = value.insertedText {
             remedy = ClosestName.of(text, in: words).map { "did you mean '\($0)'?" }
+        } else if case .fixed(_, let why) = kind {
+            remedy = why
         } else if case .string = kind, case .bool = value {
             remedy = "put it in quotes"
         } else if case .list = kind, value.insertedText != nil {
@@ -226,6 +230,7 @@ extension ActionSchema.Parameter.Kind {
             return "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .boolean: return "true or false"
         case .duration: return "a duration (\(DurationText.form))"
+        case .fixed(let word, _): return "`\(word)`, always"
         case .choice(let words): return "one of \(words.joined(separator: ", "))"
         case .list(let element): return "a list, each item \(element.noun)"
         case .group: return "a mapping"

@@ -96,6 +96,14 @@ enum SampleActions {
             Parameter("v3_store", .choice(["empty", "any"]), default: .string("empty"), "The v3 store."),
             Parameter("ttl_keys", .choice(["refuse", "warn", "allow"]), default: .string("refuse"), "TTL keys."),
             Parameter("hidden_keys", .choice(["refuse", "warn", "allow"]), default: .string("refuse"), "Hidden keys."),
+            Parameter(
+                "checks",
+                .group([
+                    Parameter("copy_disk", .choice(["refuse", "warn", "allow"]), "Room."),
+                    Parameter("leader", .fixed("refuse", why: "there is no quorum to be kept"), "The leader."),
+                ]),
+                "The other checks."
+            ),
         ],
         example: "- etcd_ready: {}"
     )

@@ -154,4 +154,17 @@ import Testing
     func `what is no duration is refused`(_ text: String) {
         #expect(problems(of: "wait_for: { within: '\(text)' }").first?.contains("must be a duration") == true)
     }
+
+    @Test func `a parameter with one value only says why, also to a variable`() {
+        let reason = "there is no quorum to be kept"
+        let written = problems(of: "etcd_ready: { checks: { leader: warn, copy_disk: allow } }")
+        #expect(written.count == 1)
+        #expect(written[0].contains("'etcd_ready.checks.leader' must be `refuse`, always, not 'warn'"), "\(written)")
+        #expect(written[0].contains(reason))
+        let variables: [String: Value] = ["checks": .map(["leader": .string("allow")])]
+        let filled = problems(of: "etcd_ready: { checks: '{{ checks }}' }", variables)
+        #expect(filled.count == 1 && filled[0].contains(reason), "\(filled)")
+        #expect(problems(of: "etcd_ready: { checks: { leader: refuse } }").isEmpty)
+        #expect(problems(of: "etcd_ready: { checks: '{{ checks }}' }", ["checks": .map([:])]).isEmpty)
+    }
 }
