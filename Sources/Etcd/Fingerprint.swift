@@ -23,16 +23,37 @@ package struct Fingerprint: Sendable, Hashable {
     package var directories: Int
     package var ttlDirectories: Int
     package var emptyDirectories: Int
+    /// Keys whose name or value holds bytes that are not UTF-8; each such byte is migrated as U+FFFD.
+    package var alteredKeys: Int
+    /// The length of the whole answer: what the keys are in JSON.
+    package var bytes: Int
     /// Up to ten names each.
-    package var temporaryNames: [String]
-    package var ttlDirectoryNames: [String]
+    package var expiringNames: [Expiring]
+    package var expiringDirectoryNames: [Expiring]
     package var emptyDirectoryNames: [String]
+    package var alteredNames: [String]
     /// `X-Raft-Index` of the answer.
     package var raftIndex: UInt64?
     /// `X-Etcd-Index` of the answer.
     ///
     /// Proves nothing: each restart of a member adds one.
     package var etcdIndex: UInt64?
+
+    /// Something that expires, with the seconds that were left to it when it was looked at.
+    package struct Expiring: Sendable, Hashable, CustomStringConvertible {
+        package var name: String
+        package var seconds: Int
+
+        package init(name: String, seconds: Int) {
+            self.name = name
+            self.seconds = seconds
+        }
+
+        package var description: String { "\(name) (\(seconds) s left)" }
+    }
+
+    package var temporaryNames: [String] { expiringNames.map(\.name) }
+    package var ttlDirectoryNames: [String] { expiringDirectoryNames.map(\.name) }
 
     /// One word that is equal only where everything that migrates is.
     package var digest: String { temporary.map { "\(permanent)+\($0)" } ?? permanent }
@@ -75,6 +96,13 @@ package struct Fingerprint: Sendable, Hashable {
         func names(_ name: Substring) -> [String] {
             (values[name] ?? []).map { decodeJSON(String.self, $0.utf8) ?? String($0) }
         }
+        func expiring(_ name: Substring) -> [Expiring] {
+            (values[name] ?? []).map { line in
+                let seconds = line.prefix { $0 != " " }
+                let text = line[seconds.endIndex...].drop { $0 == " " }
+                return Expiring(name: decodeJSON(String.self, text.utf8) ?? String(text), seconds: Int(seconds) ?? 0)
+            }
+        }
         let digest = values["permanent"]?.first?.prefix { $0 != " " } ?? ""
         guard digest.utf8.count == 64 else {
             throw EtcdProbeError(.tool, host: host, "sha256sum gave no digest", remedy: "install coreutils on the node")
@@ -88,9 +116,12 @@ package struct Fingerprint: Sendable, Hashable {
         directories = try number("directories")
         ttlDirectories = try number("ttl_directories")
         emptyDirectories = try number("empty_directories")
-        temporaryNames = names("temporary_name")
-        ttlDirectoryNames = names("ttl_directory_name")
+        alteredKeys = try number("altered")
+        bytes = try number("bytes")
+        expiringNames = expiring("temporary_name")
+        expiringDirectoryNames = expiring("ttl_directory_name")
         emptyDirectoryNames = names("empty_directory_name")
+        alteredNames = names("altered_name")
         raftIndex = header("x-raft-index")
         etcdIndex = header("x-etcd-index")
     }
