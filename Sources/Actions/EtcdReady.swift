@@ -8,28 +8,6 @@ import Rollout
 
 /// `etcd_ready`: everything that must be known of a cluster before its first member is touched, all findings at once.
 package struct EtcdReady: Action {
-    /// What to do with a condition that loses something.
-    enum Policy: String, Sendable {
-        case refuse, warn, allow
-
-        var severity: EtcdFinding.Severity? {
-            switch self {
-            case .refuse: .refusal
-            case .warn: .warning
-            case .allow: nil
-            }
-        }
-    }
-
-    struct Requirements: Sendable {
-        var versions: EtcdVersionRange
-        var acceptsV3Data: Bool
-        var ttlKeys: Policy
-        var hiddenKeys: Policy
-    }
-
-    private static let policies = ActionSchema.Parameter.Kind.choice(["refuse", "warn", "allow"])
-
     package static let schema = ActionSchema(
         word: "etcd_ready",
         summary:
@@ -44,19 +22,25 @@ package struct EtcdReady: Action {
             ),
             .init(
                 "ttl_keys",
-                policies,
+                .choice(["refuse", "warn", "allow", "skip"]),
                 default: .string("refuse"),
-                "What to do with keys that expire: they become permanent, and expire during the roll."
+                "What to do with keys that expire: they become permanent, and expire during the roll. `skip` goes with "
+                    + "`no_ttl` of the migration, which leaves them out."
             ),
             .init(
                 "hidden_keys",
-                policies,
+                .choice(["refuse", "warn", "allow"]),
                 default: .string("refuse"),
                 "What to do with keys under names that begin with _: a migration drops them."
             ),
+            .init(
+                "checks",
+                .group(PreflightCheck.parameters),
+                "What to do with what the other checks find, each by its name."
+            ),
         ],
         example: """
-            - etcd_ready: { versions: ">=3.0.14 <3.5", v3_store: empty, ttl_keys: refuse, hidden_keys: refuse }
+            - etcd_ready: { versions: ">=3.0.14 <3.5", v3_store: empty, ttl_keys: refuse, hidden_keys: refuse, checks: { v2_users: refuse } }
             """
     )
     package static let scope = ActionScope.cluster
@@ -68,12 +52,7 @@ package struct EtcdReady: Action {
         guard let versions = EtcdVersionRange(text) else {
             throw ActionFailure("versions is not a range of versions: \(text)", remedy: "write it as >=3.0.14 <3.5")
         }
-        requirements = Requirements(
-            versions: versions,
-            acceptsV3Data: parameters.string("v3_store") == "any",
-            ttlKeys: parameters.string("ttl_keys").flatMap(Policy.init(rawValue:)) ?? .refuse,
-            hiddenKeys: parameters.string("hidden_keys").flatMap(Policy.init(rawValue:)) ?? .refuse
-        )
+        requirements = Requirements(versions: versions, parameters)
     }
 
     package var traits: ActionTraits { ActionTraits(effect: .readOnly, defaultTimeout: .seconds(300)) }
@@ -87,29 +66,34 @@ package struct EtcdReady: Action {
     }
 
     package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
+        // Before anything is found out: a refusal is on record with the policies that it comes from.
+        for (check, policy) in requirements.deviations {
+            try await context.facts.record("policy.\(check.name)", policy.rawValue)
+        }
         let nodes = context.etcdNodes
         let answers = await ClusterProbe.facts(nodes)
         let review = EtcdReadyReview(requirements: requirements, nodes: nodes, answers: answers)
-        var findings = review.findings
-        findings += await StandstillCheck(nodes: nodes, facts: review.facts).findings()
-        // A stable sort: within its severity, a finding keeps its place.
-        findings = findings.filter { $0.severity == .refusal } + findings.filter { $0.severity == .warning }
-        let warnings = findings.filter { $0.severity == .warning }
-        for warning in warnings { context.progress("warning: \(warning)") }
-        let refusals = findings.count - warnings.count
-        if refusals > 0 {
+        let standstill = StandstillCheck(nodes: nodes, facts: review.facts)
+        async let clocks = ClockCheck(facts: review.facts).findings(nodes)
+        let findings = requirements.judged(await review.findings + standstill.findings() + clocks)
+        let refusals = findings.filter { $0.severity == .refusal }
+        for finding in findings where finding.severity == .warning { context.progress("warning: \(finding)") }
+        guard refusals.isEmpty else {
+            let problems = findings.map { finding in
+                (finding.severity == .refusal ? "" : "\(finding.severity.word): ") + finding.description
+            }
             throw ActionFailure(
-                "etcd is not ready to be migrated; \(refusals) findings refuse it",
-                problems: findings.map { ($0.severity == .warning ? "warning: " : "") + $0.description }
+                "etcd is not ready to be migrated; \(refusals.count) findings refuse it",
+                problems: problems
             )
         }
-        return try await record(review.facts, nodes, warnings, context)
+        return try await record(review.facts, nodes, findings, context)
     }
 
     private func record(
         _ facts: [String: MemberFacts],
         _ nodes: [EtcdNode],
-        _ warnings: [EtcdFinding],
+        _ findings: [EtcdFinding],
         _ context: ActionContext
     ) async throws(ActionFailure) -> Evidence {
         let leader = ClusterFacts.leader(facts.mapValues(\.health))
@@ -135,17 +119,37 @@ package struct EtcdReady: Action {
                 ("\(node.name):v3_revision", "\(facts.count?.revision ?? facts.status.revision)"),
                 ("\(node.name):v3_keys", "\(facts.count?.count ?? 0)"),
                 ("\(node.name):snapshots", "\(facts.node.snapshotCount)"),
+                ("\(node.name):db_mode", facts.node.databaseMode ?? ""),
+                ("\(node.name):db_label", facts.node.databaseLabel ?? ""),
             ]
         }
         // Last: its presence says that the others are there, and that this run is a migration.
         values.append(("baseline_fingerprint", fingerprint.digest))
         for (name, value) in values { try await context.facts.record(name, value) }
-        for (index, warning) in warnings.enumerated() { values.append(("warning.\(index + 1)", "\(warning)")) }
+        values += requirements.deviations.map { ("policy.\($0.name)", $1.rawValue) }
+        values += Self.texts(of: findings)
         return Evidence(
             "\(nodes.count) members of etcd \(reference.version.server) are ready, leader \(name), "
-                + "\(fingerprint.keys) keys, highest index \(fingerprint.newestIndex)"
-                + (warnings.isEmpty ? "" : ", \(warnings.count) warnings"),
+                + "\(fingerprint.keys) keys, highest index \(fingerprint.newestIndex)" + Self.remark(on: findings),
             Dictionary(values, uniquingKeysWith: { $1 })
         )
+    }
+
+    /// Every finding by the name of its check, with what was made of it.
+    private static func texts(of findings: [EtcdFinding]) -> [(String, String)] {
+        Dictionary(grouping: findings, by: \.check)
+            .map { check, same in
+                ("finding.\(check.name)", same.map { "\($0.severity.word): \($0)" }.joined(separator: "\n"))
+            }
+    }
+
+    private static func remark(on findings: [EtcdFinding]) -> String {
+        func checks(_ severity: EtcdFinding.Severity) -> [String] {
+            var seen: Set<PreflightCheck> = []
+            return findings.filter { $0.severity == severity && seen.insert($0.check).inserted }.map(\.check.name)
+        }
+        let (warned, allowed) = (checks(.warning), checks(.allowed))
+        return (warned.isEmpty ? "" : ", warnings: \(warned.joined(separator: ", "))")
+            + (allowed.isEmpty ? "" : ", allowed by policy: \(allowed.joined(separator: ", "))")
     }
 }

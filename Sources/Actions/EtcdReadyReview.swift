@@ -26,23 +26,24 @@ struct EtcdReadyReview: Sendable {
     }
 
     var findings: [EtcdFinding] {
-        var findings = failures.map { EtcdFinding(.refusal, host: $0.host, $0.message, remedy: $0.remedy) }
-        findings += membership()
+        var findings = failures.map { EtcdFinding(.reachable, host: $0.host, $0.message, remedy: $0.remedy) }
+        findings += membership() + agreement()
         for node in nodes {
             guard let facts = facts[node.name] else { continue }
-            findings += health(node, facts) + stores(node, facts) + versions(node, facts) + place(node, facts)
+            findings += health(node, facts) + stores(node, facts) + versions(node, facts)
+            findings += place(node, facts) + conditions(node, facts)
         }
         findings += losses()
-        return findings
+        return requirements.judged(findings)
     }
 
     // MARK: - The cluster
 
     private func membership() -> [EtcdFinding] {
         let health = facts.mapValues(\.health)
-        var findings = ClusterFacts.membershipProblems(health, hosts: Set(nodes.map(\.name))).map {
+        var findings = ClusterFacts.identityProblems(health, hosts: Set(nodes.map(\.name))).map {
             EtcdFinding(
-                .refusal,
+                .membership,
                 $0,
                 remedy: "make the inventory's hosts exactly the members of one cluster, one host each"
             )
@@ -53,182 +54,86 @@ struct EtcdReadyReview: Sendable {
                 if !member.isStarted {
                     findings.append(
                         EtcdFinding(
-                            .refusal,
-                            "member \(member.id) was added and never started",
+                            .unstartedMembers,
+                            "member \(member.id) (\(member.peerURLs.joined(separator: ", "))) was added and never started",
                             remedy: "start or remove it"
                         )
                     )
                 } else if member.isLearner {
                     findings.append(
-                        EtcdFinding(.refusal, "\(member.name) is a learner", remedy: "promote or remove it first")
+                        EtcdFinding(
+                            .learners,
+                            "\(member.name) (\(member.id)) is a learner",
+                            remedy: "promote or remove it first"
+                        )
                     )
                 }
             }
         }
-        let versions = Set(facts.values.map(\.version.server))
-        if versions.count > 1 {
+        return findings
+    }
+
+    /// What members must have in common: a leader, a version.
+    private func agreement() -> [EtcdFinding] {
+        var findings = ClusterFacts.leaderProblems(facts.mapValues(\.health)).map {
+            EtcdFinding(.leader, $0, remedy: "wait for the election, or repair the network between the members")
+        }
+        let leaderless = nodes.map(\.name).filter { facts[$0].map { $0.status.leader == nil } ?? false }
+        if !leaderless.isEmpty {
+            findings.append(
+                EtcdFinding(
+                    .leader,
+                    "without a leader: \(leaderless.joined(separator: ", "))",
+                    why: "the member sees no quorum",
+                    remedy: "start the other members, or repair the network between them"
+                )
+            )
+        }
+        if Set(facts.values.map(\.version.server)).count > 1 {
             let parts = facts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.version.server)" }
             findings.append(
                 EtcdFinding(
-                    .refusal,
+                    .versions,
                     "the members run different versions: \(parts.joined(separator: ", "))",
                     remedy: "finish the upgrade first"
                 )
             )
         }
-        return findings
+        return findings + alarms()
     }
 
-    // MARK: - One member
+    /// Each alarm once, though every member tells of all of them.
+    private func alarms() -> [EtcdFinding] {
+        let alarms = Set(facts.values.flatMap { $0.alarms?.alarms ?? [] })
+        return alarms.sorted { ($0.member, $0.kind) < ($1.member, $1.kind) }
+            .map { alarm in
+                let host = facts.first { $0.value.memberID == alarm.member }?.key
+                let cause =
+                    switch alarm.kind {
+                    case "NOSPACE": "compact and defragment, or raise --quota-backend-bytes"
+                    case "CORRUPT": "find out which member is wrong and replace it"
+                    default: "see what raised it"
+                    }
+                return EtcdFinding(
+                    .alarms,
+                    host: host,
+                    "alarm:\(alarm.kind) is raised for member \(alarm.member)",
+                    why: "it blocks writes on all members",
+                    remedy: "\(cause), then etcdctl alarm disarm"
+                )
+            }
+    }
 
     private func health(_ node: EtcdNode, _ facts: MemberFacts) -> [EtcdFinding] {
         if facts.health.isHealthy { return [] }
         return [
             EtcdFinding(
-                .refusal,
+                .health,
                 host: node.name,
                 "the member is not healthy",
                 why: facts.health.complaints.joined(separator: "; "),
                 remedy: "repair it, and disarm alarms, before anything else is changed"
             )
         ]
-    }
-
-    private func stores(_ node: EtcdNode, _ facts: MemberFacts) -> [EtcdFinding] {
-        var findings: [EtcdFinding] = []
-        func add(
-            _ severity: EtcdFinding.Severity,
-            _ what: String,
-            why: String? = nil,
-            remedy: String? = nil
-        ) {
-            findings.append(EtcdFinding(severity, host: node.name, what, why: why, remedy: remedy))
-        }
-        if case .failure(let error) = facts.fingerprint { add(.refusal, error.message, remedy: error.remedy) }
-        if let count = facts.count {
-            if !requirements.acceptsV3Data, count.count > 0 || count.revision > 1 {
-                add(
-                    .refusal,
-                    "the v3 store is not empty: \(count.count) keys, revision \(count.revision)",
-                    why: "a migration overwrites v3 keys whose revisions collide with v2 indexes",
-                    remedy: "if the v3 data may be lost, remove it; if it was migrated before, there is nothing to do"
-                )
-            }
-        } else {
-            add(
-                .refusal,
-                "the v3 store cannot be counted",
-                why: facts.countRefusal,
-                remedy: "if v3 authentication is on, turn it off for the migration"
-            )
-        }
-        if let leases = facts.leases?.ids.count, leases > 0 {
-            add(
-                requirements.acceptsV3Data ? .warning : .refusal,
-                "\(leases) v3 leases exist",
-                why: "somebody uses the v3 API already",
-                remedy: "stop v3 clients and revoke their leases"
-            )
-        }
-        if facts.v2AuthEnabled == true {
-            add(
-                .warning,
-                "v2 authentication is on",
-                why: "v2 users and roles are not migrated",
-                remedy: "set up v3 users and roles after the migration"
-            )
-        }
-        return findings
-    }
-
-    private func versions(_ node: EtcdNode, _ facts: MemberFacts) -> [EtcdFinding] {
-        var findings: [EtcdFinding] = []
-        func refuse(_ what: String, why: String? = nil, remedy: String? = nil) {
-            findings.append(EtcdFinding(.refusal, host: node.name, what, why: why, remedy: remedy))
-        }
-        let server = facts.version.server
-        if !requirements.versions.contains(server) {
-            refuse(
-                "etcd \(server) is not in \(requirements.versions)",
-                remedy: "upgrade one minor version at a time first"
-            )
-        }
-        if let cluster = facts.version.cluster, (cluster.major, cluster.minor) != (server.major, server.minor) {
-            refuse(
-                "the cluster speaks \(cluster) while the member is \(server)",
-                remedy: "finish the upgrade of all members first"
-            )
-        }
-        guard let etcdctl = facts.node.etcdctlVersion else {
-            refuse("\(node.settings.etcdctl) does not tell its version", remedy: "set etcdctl to one of 3.0.14 to 3.4")
-            return findings
-        }
-        if etcdctl < EtcdVersion(3, 0, 14) {
-            refuse(
-                "etcdctl \(etcdctl) cannot be used",
-                why: "its migrate sets a wrong consistent index (kubernetes #36056, fixed in 3.0.14)",
-                remedy: "install etcdctl of the cluster's version"
-            )
-        } else if etcdctl >= EtcdVersion(3, 5, 0) || !facts.node.etcdctlHasMigrate {
-            refuse("etcdctl \(etcdctl) has no migrate", why: "it was removed in 3.5.0", remedy: "install etcdctl 3.4")
-        } else if !requirements.versions.contains(etcdctl) {
-            refuse("etcdctl \(etcdctl) is not in \(requirements.versions)", remedy: "install another etcdctl")
-        }
-        if let cluster = facts.version.cluster, (etcdctl.major, etcdctl.minor) < (cluster.major, cluster.minor) {
-            refuse(
-                "etcdctl \(etcdctl) is older than the cluster's version \(cluster)",
-                why: "it stops with “invalid downgrade”",
-                remedy: "install etcdctl \(cluster.major).\(cluster.minor)"
-            )
-        }
-        return findings
-    }
-
-    /// Whether the files are those of the running member, and the programs are there.
-    private func place(_ node: EtcdNode, _ facts: MemberFacts) -> [EtcdFinding] {
-        var findings: [EtcdFinding] = []
-        func refuse(_ what: String, why: String? = nil, remedy: String? = nil) {
-            findings.append(EtcdFinding(.refusal, host: node.name, what, why: why, remedy: remedy))
-        }
-        let (settings, found) = (node.settings, facts.node)
-        if found.process == nil {
-            refuse(
-                "no etcd process was found behind \(settings.endpoint)",
-                why: "so it is not proven that \(settings.dataDir) is its data dir",
-                remedy: "use become: true, and the etcd_endpoint of this very node"
-            )
-        } else {
-            if !found.isDataDirOpen {
-                refuse(
-                    "etcd_data_dir \(settings.dataDir) is not the running member's",
-                    why: found.openDataDir.map { "it has \($0) open" },
-                    remedy: "set etcd_data_dir for this host"
-                )
-            }
-            if !found.isWALDirOpen {
-                refuse(
-                    "the WAL is not in \(settings.walDir ?? settings.dataDir + "/member/wal")",
-                    why: found.openWALDir.map { "the member has \($0) open" },
-                    remedy: "set etcd_wal_dir for this host"
-                )
-            }
-        }
-        if found.isDataDirOpen, let owner = found.databaseOwner, owner != settings.user {
-            refuse("the db belongs to \(owner), not to \(settings.user)", remedy: "set etcd_user for this host")
-        }
-        if let user = found.processUser, user != settings.user, user != found.databaseOwner {
-            refuse("etcd runs as \(user), not as \(settings.user)", remedy: "set etcd_user for this host")
-        }
-        for check in found.corruptionChecks {
-            refuse(
-                "corruption checks are on: \(check)",
-                why: "members differ during the roll, and a CORRUPT alarm would block them",
-                remedy: "restart the member without it; it may be turned on again afterwards"
-            )
-        }
-        if !found.missingTools.isEmpty {
-            refuse("missing on the node: \(found.missingTools.joined(separator: ", "))", remedy: "install them")
-        }
-        return findings
     }
 }

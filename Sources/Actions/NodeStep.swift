@@ -24,11 +24,21 @@ extension ActionContext {
     }
 
     /// What the preflight, or the first gate, recorded of the v2 keys.
+    ///
+    /// - Throws: where the preflight let keys with a TTL pass because they would be left out, and they are not.
     func migrationBaseline(noTTL: Bool) async throws(ActionFailure) -> MigrationBaseline {
-        MigrationBaseline(
+        let expiring = try await number("baseline_ttl_keys")
+        let policy = try await fact("policy.\(PreflightCheck.ttlKeys.name)")
+        if !noTTL, let expiring, expiring > 0, policy == PreflightCheck.Policy.skip.rawValue {
+            throw ActionFailure(
+                "ttl_keys is skip, and this step would migrate \(expiring) keys with a TTL as permanent ones",
+                remedy: "set no_ttl of the migration to true"
+            )
+        }
+        return MigrationBaseline(
             maxIndex: try await number("baseline_max_index"),
             keys: try await number("baseline_keys"),
-            ttlKeys: try await number("baseline_ttl_keys"),
+            ttlKeys: expiring,
             noTTL: noTTL
         )
     }

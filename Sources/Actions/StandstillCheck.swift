@@ -33,7 +33,7 @@ struct StandstillCheck: Sendable {
         if isStuck || Self.spread(last) > EtcdHealthy.tolerableLag {
             return [
                 EtcdFinding(
-                    .refusal,
+                    .raftConvergence,
                     host: slowest?.key,
                     "the raft indexes have not converged: \(parts)",
                     why: isStuck ? "this member does not advance" : "this member is far behind",
@@ -43,9 +43,10 @@ struct StandstillCheck: Sendable {
         }
         return [
             EtcdFinding(
-                .warning,
+                .raftConvergence,
                 "raft indexes move: \(parts)",
-                why: "somebody writes; the freeze must stop that"
+                why: "somebody writes; the freeze must stop that",
+                isMinor: true
             )
         ]
     }
@@ -65,9 +66,10 @@ struct StandstillCheck: Sendable {
         guard Set(still.values.map(\.digest)).count > 1 else {
             return [
                 EtcdFinding(
-                    .warning,
+                    .fingerprints,
                     "the v2 keys change while they are read, so that the members cannot be compared yet",
-                    why: "somebody writes; they are compared after the freeze"
+                    why: "somebody writes; they are compared after the freeze",
+                    isMinor: true
                 )
             ]
         }
@@ -82,7 +84,7 @@ struct StandstillCheck: Sendable {
         }
         return [
             EtcdFinding(
-                .refusal,
+                .fingerprints,
                 "the members hold different v2 keys: \(parts.joined(separator: "; "))",
                 why: names.joined(separator: "; "),
                 remedy: "replace the member that is wrong before anything else is changed"

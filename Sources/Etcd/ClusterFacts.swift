@@ -21,6 +21,15 @@ package enum ClusterFacts {
         hosts: Set<String>,
         clusterID: EtcdID? = nil
     ) -> [String] {
+        identityProblems(answers, hosts: hosts, clusterID: clusterID) + leaderProblems(answers)
+    }
+
+    /// The same without the leader.
+    package static func identityProblems(
+        _ answers: [String: MemberHealth],
+        hosts: Set<String>,
+        clusterID: EtcdID? = nil
+    ) -> [String] {
         let sorted = answers.sorted { $0.key < $1.key }
         var problems: [String] = []
         let clusters = Dictionary(grouping: sorted, by: { $0.value.clusterID })
@@ -39,6 +48,7 @@ package enum ClusterFacts {
             problems.append("\(same.map(\.key).joined(separator: " and ")) reach the same member \(id)")
         }
         let present = Set(sorted.map(\.value.memberID))
+        problems += strangers(sorted, hosts: hosts, present: present)
         var reported: Set<EtcdID> = []
         for (name, answer) in sorted {
             if !answer.list.members.contains(where: { $0.id == answer.memberID }) {
@@ -48,21 +58,40 @@ package enum ClusterFacts {
             guard answers.count == hosts.count else { continue }
             for member in answer.list.members where !present.contains(member.id) && reported.insert(member.id).inserted
             {
-                let what = member.isStarted ? "\(member.name) (\(member.id))" : "\(member.id), never started"
+                let urls = member.clientURLs.isEmpty ? member.peerURLs : member.clientURLs
+                let place = urls.isEmpty ? "" : " at \(urls.joined(separator: ", "))"
+                let what = (member.isStarted ? "\(member.name) (\(member.id))" : "\(member.id), never started") + place
                 problems.append("the cluster has a member that no host of the inventory is: \(what)")
             }
         }
-        return problems + disagreements(sorted)
-    }
-
-    private static func disagreements(_ sorted: [(key: String, value: MemberHealth)]) -> [String] {
-        var problems: [String] = []
         let lists = Dictionary(grouping: sorted, by: { Set($0.value.list.members.map(\.id)) })
         if lists.count > 1 {
             let parts = lists.values.sorted { $0[0].key < $1[0].key }
                 .map { "\($0.map(\.key).joined(separator: ", ")): \($0[0].value.list.members.count) members" }
             problems.append("the member lists differ: \(parts.joined(separator: "; "))")
         }
+        return problems
+    }
+
+    /// Hosts that do not answer, where every member of the cluster is another host: they are none of its members.
+    private static func strangers(
+        _ sorted: [(key: String, value: MemberHealth)],
+        hosts: Set<String>,
+        present: Set<EtcdID>
+    ) -> [String] {
+        let silent = hosts.subtracting(sorted.map(\.key)).sorted()
+        let listed = Set(sorted.flatMap { $0.value.list.members.map(\.id) })
+        guard !silent.isEmpty, !listed.isEmpty, listed.isSubset(of: present) else { return [] }
+        let verb = silent.count == 1 ? "is no member" : "are no members"
+        return [
+            "\(silent.joined(separator: ", ")) \(verb) of the cluster: all its \(listed.count) members are other hosts"
+        ]
+    }
+
+    /// That the members do not agree on a leader.
+    package static func leaderProblems(_ answers: [String: MemberHealth]) -> [String] {
+        let sorted = answers.sorted { $0.key < $1.key }
+        var problems: [String] = []
         // Members without a leader are unhealthy, which is said of each of them.
         let leaders = Dictionary(grouping: sorted.filter { $0.value.status.leader != nil }) { $0.value.status.leader }
         if leaders.count > 1 {

@@ -9,7 +9,11 @@
 /// equal members (seen with 3.4.23).
 enum EtcdRequest: String, Sendable, CaseIterable {
     case status, members, count, leases
+    /// Goes through raft, as `/health` does.
+    case alarms
     case version, health, auth
+    /// v2 users and roles; the member's own, without the quorum (etcd, `v2auth.requestResource`).
+    case users, roles
 
     var isGateway: Bool { gatewayPath != nil }
 
@@ -20,7 +24,8 @@ enum EtcdRequest: String, Sendable, CaseIterable {
         case .count: "kv/range"
         // This form is known to 3.3 and 3.4; 3.3 does not know `lease/leases`.
         case .leases: "kv/lease/leases"
-        case .version, .health, .auth: nil
+        case .alarms: "maintenance/alarm"
+        case .version, .health, .auth, .users, .roles: nil
         }
     }
 
@@ -29,7 +34,9 @@ enum EtcdRequest: String, Sendable, CaseIterable {
         case .version: "/version"
         case .health: "/health"
         case .auth: "/v2/auth/enable"
-        case .status, .members, .count, .leases: ""
+        case .users: "/v2/auth/users"
+        case .roles: "/v2/auth/roles"
+        case .status, .members, .count, .leases, .alarms: ""
         }
     }
 
@@ -50,7 +57,8 @@ enum EtcdRequest: String, Sendable, CaseIterable {
         case .members: .memberList
         case .count: .count
         case .leases: .leaseList
-        case .version, .health, .auth: nil
+        case .alarms: .alarmList
+        case .version, .health, .auth, .users, .roles: nil
         }
     }
 }

@@ -10,8 +10,10 @@ package struct MemberFacts: Sendable, Hashable {
     package var countRefusal: String?
     /// `nil` when this version does not tell.
     package var leases: LeaseList?
-    /// Whether v2 users must log in; `nil` when the v2 API is off.
-    package var v2AuthEnabled: Bool?
+    /// `nil` when the member did not tell, as with v3 authentication on.
+    package var alarms: AlarmList?
+    /// `nil` when the v2 API is off.
+    package var v2Users: V2Users?
     package var fingerprint: Result<Fingerprint, EtcdProbeError>
     package var node: NodeFacts
 
@@ -20,7 +22,9 @@ package struct MemberFacts: Sendable, Hashable {
     /// The member's name in its cluster, which need not be the host's in the inventory.
     package var memberName: String { health.list.name(of: memberID) }
 
-    static let requests: [EtcdRequest] = [.status, .members, .count, .leases, .version, .auth, .health]
+    static let requests: [EtcdRequest] = [
+        .status, .members, .count, .leases, .alarms, .version, .auth, .users, .roles, .health,
+    ]
 
     init(_ answer: ProbeAnswer, node: EtcdNode) throws(EtcdProbeError) {
         health = try MemberHealth(answer)
@@ -29,9 +33,10 @@ package struct MemberFacts: Sendable, Hashable {
         self.count = count.isGood ? RangeCount(json: count.body) : nil
         countRefusal = self.count == nil ? ProbeAnswer.excerpt(count.text) : nil
         leases = answer["leases"].flatMap { $0.isGood ? LeaseList($0.body) : nil }
-        v2AuthEnabled = answer["auth"].flatMap { part in
-            part.isGood ? decodeJSON([String: Bool].self, part.body)?["enabled"] : nil
+        alarms = answer["alarms"].flatMap { part in
+            part.isGood ? AlarmList(json: part.body) ?? AlarmList(text: part.text) : nil
         }
+        v2Users = V2Users(answer)
         let report = try answer.body("fingerprint")
         do throws(EtcdProbeError) {
             fingerprint = .success(

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
+
 /// What is found beside etcd's own answers: its process, its files, and the programs that a migration needs.
 package struct NodeFacts: Sendable, Hashable {
     /// The process that listens at the client URL; `nil` when none was found, as without root.
@@ -15,8 +17,22 @@ package struct NodeFacts: Sendable, Hashable {
     package var corruptionChecks: [String]
     package var databaseOwner: String?
     package var snapshotCount: Int
-    /// Names of hidden keys in the newest snapshot, up to ten; `nil` when there is no snapshot to look into.
-    package var hiddenKeys: [String]?
+    package var hidden: HiddenKeys
+    /// Names of v2 users and roles (`users/root`) that the member's files hold, perhaps of some that are deleted.
+    package var storedUsers: [String]
+    /// `--quota-backend-bytes` as it is set; `nil` where nothing sets it.
+    package var quotaBytes: Int?
+    package var hasDatabase: Bool
+    /// Octal.
+    package var databaseMode: String?
+    package var dataDirMode: String?
+    /// The db's SELinux context; `nil` without SELinux.
+    package var databaseLabel: String?
+    package var freeKilobytes: Int?
+    /// `nil` for file systems that do not count inodes.
+    package var freeInodes: Int?
+    /// What `etcd_prepare` needs beside the data directory; `nil` where no copy can lie there.
+    package var copyKilobytes: Int?
     package var dataDirKilobytes: Int?
     package var missingTools: [String]
     package var etcdctlVersion: EtcdVersion?
@@ -40,12 +56,16 @@ package struct NodeFacts: Sendable, Hashable {
         corruptionChecks = (values["corruption_check"] ?? []).map(String.init).filter(Self.isOn)
         databaseOwner = text("owner")
         snapshotCount = text("snapshots").flatMap { Int($0) } ?? 0
-        hiddenKeys =
-            snapshotCount == 0
-            ? nil
-            : (values["hidden"] ?? []).map { path in
-                (decodeJSON(String.self, path.utf8) ?? String(path)).replacing(/^\/1/, with: "")
-            }
+        hidden = HiddenKeys(values)
+        storedUsers = (values["auth_name"] ?? []).compactMap { String($0).removingPercentEncoding }
+        quotaBytes = text("quota").flatMap { Int($0.filter { !"\"', ".contains($0) }) }
+        hasDatabase = text("db_exists") == "yes"
+        databaseMode = text("db_mode")
+        dataDirMode = text("dir_mode")
+        databaseLabel = text("db_label")
+        freeKilobytes = text("free_kilobytes").flatMap { Int($0) }
+        freeInodes = text("free_inodes").flatMap { Int($0) }
+        copyKilobytes = text("copy_kilobytes").flatMap { Int($0) }
         dataDirKilobytes = text("kilobytes").flatMap { Int($0) }
         missingTools = (values["missing"] ?? []).map(String.init)
         etcdctlVersion = parseEtcdctlVersion(etcdctl)
@@ -57,6 +77,6 @@ package struct NodeFacts: Sendable, Hashable {
         guard let value = setting.split(whereSeparator: { $0 == "=" || $0 == ":" || $0 == " " }).last else {
             return false
         }
-        return !["0", "0s", "0m0s", "false", "\"0s\"", "'0s'"].contains(value)
+        return !["0", "0s", "0m0s", "false"].contains(value.filter { !"\"',".contains($0) })
     }
 }

@@ -28,13 +28,30 @@ extension NodeFacts {
             if [ -f "$file" ]; then snapshots=$((snapshots + 1)) newest=$file; fi
             done
             echo "snapshots $snapshots"
-            if [ -n "$newest" ]; then
-            grep -aoE '"Path":"/1/([^"\\\\]|\\\\.)*"' "$newest" | sed -n 's/^"Path":\\(".*\\/_.*\\)/hidden \\1/p' | head -n 10
-            fi
-            echo "owner $(stat -c %U "$data_dir/member/snap/db" 2>/dev/null)"
-            echo "kilobytes $(du -sk "$data_dir" 2>/dev/null | cut -f1)"
+            \(HiddenKeysScript.script(settings))
+            \(filesScript)
             """
     }
+
+    /// Owner, modes and labels, and the room that a migration needs: beside the data directory for copies, as
+    /// `etcd_prepare` measures it, and on its disk for the migrated keys.
+    private static let filesScript = #"""
+        free() { df -Pk -- "$1" | { read -r _; read -r _ _ _ free _; echo "$free"; }; }
+        db=$data_dir/member/snap/db
+        [ -e "$db" ] && echo "db_exists yes"
+        echo "owner $(stat -c %U "$db" 2>/dev/null)"
+        echo "db_mode $(stat -c %a "$db" 2>/dev/null)"
+        echo "db_label $(stat -c %C "$db" 2>/dev/null | grep -v '^?$')"
+        echo "dir_mode $(stat -c %a "$data_dir" 2>/dev/null)"
+        if data=$(cd -P -- "$data_dir" 2>/dev/null && pwd -P); then
+        echo "free_kilobytes $(free "$data")"
+        echo "free_inodes $(df -Pi -- "$data" | { read -r _; read -r _ total _ free _; [ "$total" = 0 ] || echo "$free"; })"
+        if [ "$(stat -c %d -- "${data%/*}/")" = "$(stat -c %d -- "$data/member/snap/")" ]; then
+        echo "copy_kilobytes $(du -skc -- "$wal_dir" "$data/member/snap" | { while read -r size _; do total=$size; done
+        echo "$((total * 2))"; })"
+        fi
+        fi 2>/dev/null
+        """#
 
     private static let processScript = #"""
         inodes=$(awk -v pattern="$listeners" '$4 == "0A" && $2 ~ pattern { print $10 }' \
@@ -61,13 +78,17 @@ extension NodeFacts {
         words=$(tr '\0' '\n' <"$process/cmdline"; tr '\0' '\n' <"$process/environ")
         config=$(printf '%s\n' "$words" | sed -n -e 's/^--*config-file=//p' -e 's/^ETCD_CONFIG_FILE=//p' \
             -e '/^--*config-file$/{n;p;}' | head -n 1)
-        [ -n "$config" ] && words="$words
-        $(cat "$process/root$config" 2>/dev/null)"
+        # etcd takes nothing else when it has a configuration file, so that its lines stand first.
+        [ -n "$config" ] && words="$(cat "$process/root$config" 2>/dev/null)
+        $words"
         printf '%s\n' "$words" | sed -n -e '/^--*[a-z-]*corrupt-check[a-z-]*=/s/^/corruption_check /p' \
             -e '/^--*[a-z-]*initial-corrupt-check$/s/^/corruption_check /p' \
             -e '/^--*[a-z-]*corrupt-check-time$/{N;s/\n/=/;s/^/corruption_check /p;}' \
             -e '/^ETCD_[A-Z_]*CORRUPT_CHECK[A-Z_]*=/s/^/corruption_check /p' \
-            -e '/^ *[a-z-]*corrupt-check[a-z-]*: /s/^ */corruption_check /p'
+            -e '/^ *"\{0,1\}[a-z-]*corrupt-check[a-z-]*"\{0,1\}: /s/^ */corruption_check /p'
+        printf '%s\n' "$words" | sed -n -e 's/^ *"\{0,1\}quota-backend-bytes"\{0,1\}: */quota /p' \
+            -e 's/^--*quota-backend-bytes=/quota /p' -e '/^--*quota-backend-bytes$/{n;s/^/quota /p;}' \
+            -e 's/^ETCD_QUOTA_BACKEND_BYTES=/quota /p' | head -n 1
         break
         done 2>/dev/null
         """#

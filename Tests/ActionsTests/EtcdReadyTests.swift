@@ -29,7 +29,7 @@ struct EtcdReadyTests {
             #expect(facts.fact("n2:etcdctl_version") == "3.4.23")
             #expect(facts.fact("n1:v3_revision") == "1")
             // No snapshot yet: said, but no reason to refuse.
-            #expect(evidence.values["warning.1"]?.contains("no snapshot exists on n1, n2, n3") == true)
+            #expect(evidence.values["finding.snapshot_file"]?.contains("no snapshot exists on n1, n2, n3") == true)
         }
     }
 
@@ -46,7 +46,7 @@ struct EtcdReadyTests {
             #expect(message.contains("n1: the v3 store is not empty: 1 keys, revision 2"))
             #expect(message.contains("n3: the v3 store is not empty"))
             #expect(message.contains("1 v3 leases exist"))
-            #expect(message.contains("1 keys have a TTL: /expires"))
+            #expect(message.contains("1 keys have a TTL: /expires (3"))
             #expect(message.contains("1 directories have a TTL: /ttldir"))
             #expect(message.contains("n2: etcd_data_dir \(cluster.members[0].dataDir) is not the running member's"))
             #expect(!message.contains("n1: etcd_data_dir"))
@@ -74,7 +74,7 @@ struct EtcdReadyTests {
             try await cluster.put((0..<20).map { ("/k\($0)", "v") })
             let context = cluster.context(MemoryFacts())
             let message = try await failure(of: action(), context)
-            #expect(message.contains("hidden keys were in the store"))
+            #expect(message.contains("2 hidden keys: "))
             #expect(message.contains("/_secret/x") && message.contains("/a/_inner"))
             #expect(!message.contains("_fake"))
             _ = try await action(["hidden_keys": .string("allow")]).perform(context)
