@@ -119,6 +119,47 @@ extension EndToEnd {
             }
         }
 
+        @Test func `the journal tells what preflight found and by which policy it was let pass`() async throws {
+            try await ClusterFixture.with { cluster in
+                try await cluster.seed(LabSeed(keys: 20))
+                let before = try await cluster.traces(of: cluster.nodes)
+                try await cluster.putV2(cluster.nodes[1], "/_secret/x", "1")
+
+                let strict = try cluster.editedPlaybook(
+                    replacing: [("preflight_checks: {}", "preflight_checks: { snapshot_file: refuse }")]
+                )
+                let refused = try await cluster.pawl(cluster.runArguments(strict, ClusterFixture.json))
+                #expect(refused.exitCode == 4, "\(refused.all)")
+                let reason = try refused.report().reason ?? ""
+                let lines = reason.split(separator: "\n")
+                #expect(lines.contains { $0.contains("/_secret/x") && $0.hasSuffix("[hidden_keys]") }, "\(reason)")
+                #expect(
+                    lines.contains { $0.hasSuffix("[checks.snapshot_file]") && !$0.contains("warning") },
+                    "\(reason)"
+                )
+                try await cluster.expectUntouched(cluster.nodes, since: before)
+                let export = ["journal", "export", "--state", cluster.stateDirectory]
+                let journal = try await cluster.pawl(export)
+                #expect(journal.stdout.contains(#""name":"policy.snapshot_file""#), "\(journal.all)")
+                #expect(journal.stdout.contains("[hidden_keys]"), "\(journal.all)")
+
+                let allowed = try await cluster.pawl(
+                    cluster.runArguments(ClusterFixture.playbook, ["-e", "hidden_keys=allow"])
+                )
+                #expect(allowed.exitCode == 0, "\(allowed.all)")
+                let status = try await cluster.pawl(
+                    ["status", "--state", cluster.stateDirectory] + ClusterFixture.json
+                )
+                let told = status.stdout
+                #expect(told.contains(#""policy.hidden_keys":"allow""#), "\(told)")
+                #expect(
+                    told.contains(#""finding.hidden_keys":"allowed by policy: 1 hidden keys: /_secret/x"#),
+                    "\(told)"
+                )
+                #expect(told.contains(#""finding.snapshot_file":"warning: no snapshot exists on"#), "\(told)")
+            }
+        }
+
         /// The inventory of the lab with another record of host keys.
         private static func inventory(of cluster: ClusterFixture, knownHosts: [String]) throws -> String {
             let record = "\(cluster.directory)/known_hosts"
