@@ -64,15 +64,12 @@ package struct PreparedMigration: Sendable, Hashable {
         NodeReport.prelude
             + NodeReport.assignments([
                 "DATA": dataDir, "WALDIR": walDir ?? "", "RUN": ColdBackup.fileName(run),
-            ]) + ColdBackup.shellFunctions + Self.locate
+            ]) + ColdBackup.shellFunctions + MigrationCopy.shellFunctions + Self.locate
     }
 
     /// Sets `data`, `snap`, `wal` and `prep`; `told` reads a line of what was noted.
     private static let locate = #"""
-        data=$(physical "$DATA") || fail "$DATA is not a directory on this node"
-        snap=$(physical "$data/member/snap") || fail "$data holds no member of etcd: member/snap is missing"
-        wal=$(physical "${WALDIR:-$data/member/wal}") || fail "there is no WAL in ${WALDIR:-$data/member/wal}" \
-          "give wal_dir when etcd runs with --wal-dir"
+        locate
         prep=${data%/*}/.pawl-$RUN-${data##*/}
         identity() { stat -c '%i %s %.Y %U:%G %a' -- "$1" 2>/dev/null; }
         told() { sed -n "s/^$1=//p" "$prep/prepared" 2>/dev/null; }
@@ -145,15 +142,7 @@ package struct PreparedMigration: Sendable, Hashable {
     }
 
     private static let copyScript = #"""
-        exec 9<"$data"
-        flock -n 9 || fail "another step of pawl is at work on $data" "wait for it to end"
-        [ "$(db_lock "$data")" = held ] || fail "etcd does not run on $data, and is asked for a copy of its db" "start it"
-        # `snapshot save` would wait for its whole time for a member that is not there.
-        said=$(answers 2>&1 >/dev/null </dev/null 9<&-) ||
-          fail "etcd does not answer: $(printf '%s\n' "$said" | tail -n 1 | cut -c 1-200)" "see etcd_endpoint and the certificates"
-        command -v "$ETCDCTL" >/dev/null 2>&1 || fail "$ETCDCTL is not on this node" "install etcdctl 3.0.14 to 3.4"
-        owner=$(stat -c %U -- "$snap")
-        [ "$owner" = "$AS" ] || fail "the data belongs to $owner, and etcd_user is $AS" "set etcd_user to $owner"
+        refuse_unfit
         if [ -L "$prep" ]; then fail "$prep is a link" "remove it"; fi
         rm -rf -- "$prep"
         drop() { rm -rf -- "$prep"; fail "$@"; }
@@ -171,11 +160,7 @@ package struct PreparedMigration: Sendable, Hashable {
         live=$prep/data/member
         work=$(mktemp -d) || drop "no temporary directory"
         trap 'rm -rf -- "$work"' EXIT
-        mkdir -p -- "$live/wal" "$live/snap" || drop "cannot write to $prep"
-        find "$wal" -maxdepth 1 -type f -name '*.wal' -exec cp -a --reflink=auto --sparse=always -t "$live/wal" -- {} + \
-          2>"$work/err" || drop "cannot copy the WAL: $(head -n 1 "$work/err")"
-        find "$snap" -maxdepth 1 -type f -name '*.snap' -exec cp -a --reflink=auto --sparse=always -t "$live/snap" -- {} + \
-          2>"$work/err" || drop "cannot copy the snapshots: $(head -n 1 "$work/err")"
+        copy_files "$live" || drop "$problem"
         save >"$work/out" 2>&1 </dev/null 9<&- || drop "etcdctl snapshot save failed: $(tail -n 1 "$work/out")"
         # What follows the db are 32 bytes of its SHA-256 (etcdserver/api/v3rpc/maintenance.go).
         truncate -s -32 -- "$prep/saved" && mv -T -- "$prep/saved" "$live/snap/db" || drop "cannot write to $prep"
@@ -189,21 +174,7 @@ package struct PreparedMigration: Sendable, Hashable {
 
     /// As ``Migration`` does it in place, on the copy, which nothing else has open.
     private static let migrateScript = #"""
-        if grep -aqm 1 consistent_index "$live/snap/db"; then index_before=yes; else index_before=no; fi
-        before=$(ETCDCTL_API=3 timeout -k 2 "$LIMIT" "$ETCDCTL" snapshot status "$live/snap/db" -w json 2>/dev/null </dev/null)
-        set -- env ETCDCTL_API=3 "$ETCDCTL" migrate "--data-dir=$prep/data"
-        if [ -n "$NOTTL" ]; then set -- "$@" --no-ttl; fi
-        if [ "$(id -u)" = 0 ] && [ "$AS" != root ]; then set -- runuser -u "$AS" -- "$@"; fi
-        cd /
-        timeout -k 2 "$LIMIT" "$@" >"$work/out" 2>"$work/err" </dev/null 9<&-
-        code=$?
-        last=$(tail -n 1 "$work/out" | cut -c 1-300)
-        say code "$code"; say last "$last"
-        grep -v -e '^[0-9][0-9-]* [0-9:.]* I | ' -e '^$' "$work/err" | head -n 8 | cut -c 1-400 >"$work/noise"
-        sed 's/^/stderr=/' "$work/noise"
-        after=$(ETCDCTL_API=3 timeout -k 2 "$LIMIT" "$ETCDCTL" snapshot status "$live/snap/db" -w json 2>/dev/null </dev/null)
-        snap_same=yes
-        if [ -n "$(find "$live/snap" -name '*.broken' -print -quit)" ]; then snap_same=no; fi
+        migrate_copy "$prep/data"
         [ "$(db_lock "$data")" = held ] || drop "etcd stopped while the copy was made" "start it"
         if [ "$code" = 0 ] && [ ! -s "$work/noise" ] && [ ! -L "$live/snap/db" ]; then
           mv -T -- "$live/snap/db" "$prep/db" && rm -rf -- "$prep/data" && sync -- "$prep/db" || drop "cannot write to $prep"
@@ -217,8 +188,7 @@ package struct PreparedMigration: Sendable, Hashable {
         else
           rm -rf -- "$prep"
         fi
+        tell_migration
         say milliseconds "$(($(milliseconds) - began))"
-        say index_before "$index_before"; say before "$before"; say after "$after"
-        say lock free; say wal_same yes; say snap_same "$snap_same"
         """#
 }
