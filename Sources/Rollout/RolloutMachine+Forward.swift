@@ -36,7 +36,7 @@ extension RolloutMachine {
 
     /// While stopping, a barrier waits for touched units only: what was not begun is not going to be.
     private func isFinished(_ stage: Stage) -> Bool {
-        let lanes = mode == .stopping ? stage.lanes.filter { $0.host.map(isTouched) ?? false } : stage.lanes
+        let lanes = mode == .stopping ? stage.lanes.filter { $0.host.map(isUnderWay) ?? false } : stage.lanes
         return lanes.allSatisfy { lane in lane.steps.allSatisfy { state($0) == .done } }
     }
 
@@ -49,7 +49,7 @@ extension RolloutMachine {
         var directives: [Directive] = []
         for lane in stage.lanes {
             guard let next = lane.steps.first(where: { state($0) != .done }), state(next) == .pending else { continue }
-            if mode == .stopping, !(lane.host.map(isTouched) ?? false) { continue }
+            if mode == .stopping, !(lane.host.map(isUnderWay) ?? false) { continue }
             directives += begin(next)
         }
         return directives
@@ -81,7 +81,7 @@ extension RolloutMachine {
             states[id] = .pending
             return settle()
         }
-        if mode == .stopping, !isTouched(host) {
+        if mode == .stopping, !isUnderWay(host) {
             states[id] = .pending
             return advance()
         }
@@ -138,7 +138,7 @@ extension RolloutMachine {
     private func shouldWithdraw(_ id: StepID) -> Bool {
         switch mode {
         case .draining: true
-        case .stopping: isChange(id) && !(steps[id]?.host.map(isTouched) ?? false)
+        case .stopping: isChange(id) && !(steps[id]?.host.map(isUnderWay) ?? false)
         default: false
         }
     }
@@ -199,7 +199,7 @@ extension RolloutMachine {
 
     /// While stopping, a stage is entered only to bring touched units to their end.
     private func mayGoOnStopping(_ stage: Stage) -> Bool {
-        stage.phase == .steps && stage.lanes.contains { lane in lane.host.map(isTouched) ?? false }
+        stage.phase == .steps && stage.lanes.contains { lane in lane.host.map(isUnderWay) ?? false }
     }
 
     private mutating func stopIfQuiet() -> [Directive] {

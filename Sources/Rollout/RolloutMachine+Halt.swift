@@ -23,7 +23,7 @@ extension RolloutMachine {
         guard plan.onFailure == .restore, failedPhase == .steps, !touchedHosts.isEmpty else {
             return finish(.halted(failure))
         }
-        return beginUndo(of: touchedHosts, then: .finish(.halted(failure)))
+        return beginUndo(of: hostsToTakeBack, then: .finish(.halted(failure)))
     }
 
     /// Nothing may be recorded, so nothing may be changed: what runs is left to end, and nothing follows.
@@ -120,7 +120,10 @@ extension RolloutMachine {
     mutating func continueUndo() -> [Directive] {
         guard case .undoing(let continuation) = mode else { return [] }
         var directives: [Directive] = []
+        let rank = isAllAtOnce ? undoQueues.values.compactMap(\.first).compactMap { ranks[$0] }.max() : nil
         for host in undoQueues.keys.sorted() + proofQueues.keys.filter({ undoQueues[$0] == nil }).sorted() {
+            // A member is started when all can be: by itself it would wait for the others, and not for long.
+            if let rank, undoQueues[host]?.first.flatMap({ ranks[$0] }) != rank { continue }
             directives += continueUndo(on: host)
         }
         guard directives.isEmpty, !isAnyStepInFlight else { return directives }

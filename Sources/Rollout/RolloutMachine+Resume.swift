@@ -200,7 +200,10 @@ extension RolloutMachine {
         }
         // A unit that drifted is taken back whole and begun anew. So is one whose taking back got stuck: to do its
         // step again from there would build on a state that no step leaves.
-        let whole = driftedHosts.union(halfRestored)
+        var whole = driftedHosts.union(halfRestored)
+        if isAllAtOnce, !whole.isEmpty || doubtful.contains(where: isStopToTakeBack) {
+            whole.formUnion(hostsToTakeBack)
+        }
         if !whole.isEmpty || !doubtful.isEmpty {
             mode = .undoing(.goOn)
             directives += takeBack(doubtful.filter { $0.phase != .steps || !whole.contains($0.host ?? "") })

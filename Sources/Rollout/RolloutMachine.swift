@@ -10,6 +10,10 @@
 ///
 /// A host's steps of the phase `steps` are its **unit**. A unit is touched from its first mutating step until it is
 /// complete or undone; at most as many units are touched at a time as the plan allows hosts in a batch.
+///
+/// Where all hosts go at once (`serial: all`) their units stand and fall together: a member alone is not healthy until
+/// others are, and one that was left behind would go its own way. So a signal lets all of them come to their end, and
+/// what is taken back is taken back on all of them, behind barriers as on the way there.
 package struct RolloutMachine: Sendable {
     enum Mode: Hashable, Sendable {
         case forward
@@ -33,6 +37,8 @@ package struct RolloutMachine: Sendable {
     package let steps: [StepID: PlannedStep]
     /// The steps of each host's unit, in order.
     let units: [String: [StepID]]
+    /// The place of each step's stage in the plan.
+    let ranks: [StepID: Int]
 
     var states: [StepID: StepState]
     var attempts: [StepID: Int]
@@ -82,6 +88,10 @@ package struct RolloutMachine: Sendable {
             grouping: plan.stages.filter { $0.phase == .steps }.flatMap(\.lanes),
             by: { $0.host ?? "" }
         ).mapValues { lanes in lanes.flatMap(\.steps) }
+        ranks = Dictionary(
+            plan.stages.enumerated().flatMap { rank, stage in stage.lanes.flatMap(\.steps).map { ($0, rank) } },
+            uniquingKeysWith: { first, _ in first }
+        )
         states = Dictionary(uniqueKeysWithValues: plan.steps.map { ($0.id, .pending) })
         attempts = [:]
         isResumed = !history.isEmpty
@@ -179,6 +189,17 @@ package struct RolloutMachine: Sendable {
     }
 
     var touchedHosts: [String] { plan.hosts.filter(isTouched) }
+
+    /// Whether units stand and fall together.
+    var isAllAtOnce: Bool { plan.serial == .all }
+
+    /// Whether a host's unit is brought to its end although a signal came.
+    func isUnderWay(_ host: String) -> Bool { isAllAtOnce ? !touchedHosts.isEmpty : isTouched(host) }
+
+    /// The hosts that are taken back when one of them has to be.
+    var hostsToTakeBack: [String] {
+        isAllAtOnce ? plan.hosts.filter { isTouched($0) || isComplete($0) } : touchedHosts
+    }
 
     /// Whether a step was left at work: by a second signal, or when the journal could not be written.
     package var isAnyStepInFlight: Bool { states.values.contains(where: \.isInFlight) }

@@ -145,7 +145,10 @@ extension RolloutWorld {
         let host = step.host ?? ""
         let isUntouched = memory.begun[host, default: []].isEmpty
         if memory.hasFailed { violate("\(id) is performed after a failure") }
-        if memory.isInterrupted, isUntouched || step.phase != .steps { violate("\(id) is begun after a signal") }
+        let isAlone = plan.serial != .all || !plan.hosts.contains(where: isOpen)
+        if memory.isInterrupted, isUntouched && isAlone || step.phase != .steps {
+            violate("\(id) is begun after a signal")
+        }
         if step.phase == .steps {
             memory.hasBegunUnit = true
             if isUntouched { checkGate(before: id, host) }
@@ -175,6 +178,27 @@ extension RolloutWorld {
         let begun = memory.begun[host, default: []]
         if !begun.contains(id), !isServiceStep(step) { violate("undo of \(id), which was not begun") }
         if begun.contains(where: { $0 > id && steps[$0]?.hasUndo == true }) { violate("undo of \(id) out of order") }
+        if plan.serial == .all { checkBarrier(ofUndo: id) }
+    }
+
+    /// Where all go at once, nobody goes back behind a barrier while another is still before it.
+    private mutating func checkBarrier(ofUndo id: StepID) {
+        guard !memory.hasUndoFailed else { return }
+        let rank = plan.stages.firstIndex { $0.lanes.contains { $0.steps.contains(id) } } ?? 0
+        let later = Set(plan.stages[(rank + 1)...].flatMap(\.lanes).flatMap(\.steps))
+        for (host, begun) in memory.begun where begun.contains(where: { later.contains($0) && isTakenBack($0) }) {
+            violate("undo of \(id) before \(host) was there")
+        }
+    }
+
+    private func isTakenBack(_ id: StepID) -> Bool { steps[id]?.phase == .steps && steps[id]?.hasUndo == true }
+
+    /// Where all go at once, no member is left as it was while another is migrated.
+    private mutating func checkTogether(_ what: String) {
+        guard plan.serial == .all, plan.hosts.contains(where: isMigrated), plan.hosts.contains(where: isAsBefore) else {
+            return
+        }
+        violate("\(what), and some members are migrated and others are not")
     }
 
     /// A drifted service step is taken back although nothing of it is left.
@@ -222,6 +246,7 @@ extension RolloutWorld {
             for host in plan.hosts where !isMigrated(host) && !isAsBefore(host) {
                 violate("interrupted, and \(host) is in the middle")
             }
+            checkTogether("interrupted")
             if !memory.hasBegunUnit, !copies.isEmpty { violate("interrupted, unchanged, and copies are left") }
             if !memory.hasBegunUnit, isFrozen, hasFreezeUndo { violate("interrupted, unchanged, and still frozen") }
         case .interrupted, .drifted: break
@@ -242,6 +267,7 @@ extension RolloutWorld {
         for host in plan.hosts where !isMigrated(host) && !isAsBefore(host) {
             violate("halted with everything restored, and \(host) is not as before")
         }
+        checkTogether("halted with everything restored")
     }
 }
 
