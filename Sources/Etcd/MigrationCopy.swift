@@ -55,7 +55,7 @@ enum MigrationCopy {
           code=$?
           last=$(tail -n 1 "$work/out" | cut -c 1-300)
           # capnslog lines of 3.0 to 3.3 at level information are no complaint.
-          grep -v -e '^[0-9][0-9-]* [0-9:.]* I | ' -e '^$' "$work/err" | head -n 8 | cut -c 1-400 >"$work/noise"
+          grep -v -e '^[0-9][0-9-]* [0-9:.]* [IN] | ' -e '^$' "$work/err" | head -n 8 | cut -c 1-400 >"$work/noise"
           after=$(status_of "$copied_db")
           snap_same=yes
           if [ -n "$(find "$copy/member/snap" -name '*.broken' -print -quit)" ]; then snap_same=no; fi

@@ -194,7 +194,7 @@ extension Migration {
           if [ "$(id -u)" = 0 ] && [ "$owner" != "$(id -un)" ]; then set -- runuser -u "$owner" -- "$@"; fi
           (cd / && timeout -k 2 "$LIMIT" "$@" >"$work/out" 2>"$work/err" </dev/null 9<&-); code=$?
           last=$(tail -n 1 "$work/out" | cut -c 1-200)
-          grep -v '^[0-9][0-9-]* [0-9:.]* I | ' "$work/err" | grep -v '^$' | head -n 3 >"$work/noise"
+          grep -v '^[0-9][0-9-]* [0-9:.]* [IN] | ' "$work/err" | grep -v '^$' | head -n 3 >"$work/noise"
           if [ "$code" != 0 ] || [ "$last" != "finished transforming keys" ] || [ -s "$work/noise" ]; then
             give_up "etcdctl could not mark the db as current (exit code $code, '$last'): $(tr '\n' ' ' <"$work/noise")"
           fi

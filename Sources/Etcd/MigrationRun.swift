@@ -149,8 +149,8 @@ extension Migration {
         last=; while IFS= read -r line || [ -n "$line" ]; do last=$line; done <"$work/out"
         last=$(printf '%.300s' "$last")
         say code "$code"; say last "$last"
-        # capnslog lines of 3.0 to 3.3 at level information are no complaint.
-        grep -v -e '^[0-9][0-9-]* [0-9:.]* I | ' -e '^$' "$work/err" >"$work/noise"
+        # capnslog lines of 3.0 to 3.3 at the levels information and notice are no complaint.
+        grep -v -e '^[0-9][0-9-]* [0-9:.]* [IN] | ' -e '^$' "$work/err" >"$work/noise"
         if [ -s "$work/noise" ]; then head -n 8 "$work/noise" | cut -c 1-400 | sed 's/^/stderr=/'; fi
         fi
 

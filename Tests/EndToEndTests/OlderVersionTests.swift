@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Lab
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// Other versions of etcd than this machine's; scripts/fetch-etcd gets them.
+    @Suite(.serialized)
+    struct OlderVersionTests {
+        /// Where the programs of a version are; `nil` where nobody has fetched them.
+        static func programs(_ version: String) -> String? {
+            let root = ProcessInfo.processInfo.environment["PAWL_ETCD_VERSIONS"] ?? "/var/cache/pawl/etcd"
+            let directory = "\(root)/\(version)"
+            return FileManager.default.isExecutableFile(atPath: "\(directory)/etcd") ? directory : nil
+        }
+
+        @Test(.enabled(if: programs("3.3.25") != nil, "scripts/fetch-etcd has not been run"))
+        func `a cluster of etcd 3.3 is migrated and taken back`() async throws {
+            let directory = try #require(Self.programs("3.3.25"))
+            try await ClusterFixture.with(options: LabOptions(etcdDirectory: directory)) { cluster in
+                try await cluster.seed(LabSeed(keys: 200))
+                #expect(try await cluster.nodes[0].check("etcd --version").contains("3.3.25"))
+                for playbook in [ClusterFixture.playbook, ClusterFixture.inPlace] {
+                    let output = try await cluster.pawl(cluster.runArguments(playbook))
+                    #expect(output.exitCode == 0, "\(output.all)")
+                    try await cluster.expectMigrated()
+                    let back = try await cluster.pawl(["rollback", "--yes", "--state", cluster.stateDirectory])
+                    #expect(back.exitCode == 0, "\(back.all)")
+                    for node in cluster.nodes { #expect(try await cluster.revision(of: node) == 1) }
+                }
+            }
+        }
+
+        @Test(.enabled(if: programs("3.5.16") != nil, "scripts/fetch-etcd has not been run"))
+        func `a cluster of etcd 3.5 is refused with the reason, and nothing is changed`() async throws {
+            let directory = try #require(Self.programs("3.5.16"))
+            try await ClusterFixture.with(options: LabOptions(etcdDirectory: directory)) { cluster in
+                try await cluster.seed(LabSeed(keys: 20))
+                let before = try await cluster.traces(of: cluster.nodes)
+                let output = try await cluster.pawl(cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json))
+                #expect(output.exitCode == 4, "\(output.all)")
+                #expect(try output.report().reason?.contains("3.5.16") == true, "\(output.all)")
+                try await cluster.expectUntouched(cluster.nodes, since: before)
+            }
+        }
+    }
+}
