@@ -27,6 +27,9 @@ package struct HostDirectory: Sendable {
         self.hosts = hosts
     }
 
+    /// The same ways, to the hosts of the same play with other variables.
+    func serving(_ play: Play) -> HostDirectory { HostDirectory(play, connector, hosts: hosts) }
+
     /// The same ways with every mutating command refused before it is sent, for `plan` and `check`.
     package func readOnly() -> HostDirectory {
         HostDirectory(play, connector, hosts: hosts.mapValues { ReadOnlyHost($0) })

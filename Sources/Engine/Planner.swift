@@ -33,7 +33,8 @@ package enum Planner {
                 inventory: play.inputs.inventory,
                 playbook: play.inputs.playbook,
                 variables: play.inputs.variables,
-                members: survey.memberIDs
+                members: survey.memberIDs,
+                discovered: play.discovered
             )
         )
     }

@@ -14,6 +14,8 @@ package struct Play: Sendable {
         package var name: String
         package var connection: ConnectionSettings
         package var variables: [String: Value]
+        /// Variables of etcd that neither the inventory nor the playbook's `vars` nor the command line sets.
+        package var unsaid: Set<String> = []
     }
 
     /// One step of the playbook, resolved.
@@ -35,6 +37,8 @@ package struct Play: Sendable {
     package var allHosts: [String: Host]
     package var steps: [Step]
     package var inputs: InputDigests
+    /// Variables that were read off the running nodes, by host; weaker than the inventory, stronger than `defaults`.
+    package var discovered: [String: [String: String]] = [:]
     /// Warnings about the inputs, as an extra variable that nothing mentions.
     package var warnings: [Diagnostic]
 

@@ -13,20 +13,29 @@ import Rollout
 package struct PlayLoader {
     private var diagnostics: [Diagnostic] = []
     private let request: RunRequest
+    /// What was read off the running nodes; `nil` while nobody has looked.
+    private let discovered: [String: [String: String]]?
     /// What actions made of parameters that name something on this machine, so that a file is read once for all hosts.
     private var bound: [String: Parameters] = [:]
 
-    private init(_ request: RunRequest) {
+    private init(_ request: RunRequest, _ discovered: [String: [String: String]]?) {
         self.request = request
+        self.discovered = discovered
     }
 
     /// Reads everything that a run is made from.
     ///
-    /// - Parameter request: the files and the command line.
+    /// - Parameters:
+    ///   - request: the files and the command line.
+    ///   - discovered: variables that were read off the running nodes, by host; `nil` while nobody has looked: then what
+    ///     could be read there and is said nowhere has the value that a fresh installation would have.
     /// - Returns: the play, with every step resolved for every host.
     /// - Throws: everything that is wrong with any of the inputs.
-    package static func load(_ request: RunRequest) throws(DiagnosticsError) -> Play {
-        var loader = PlayLoader(request)
+    package static func load(
+        _ request: RunRequest,
+        discovered: [String: [String: String]]? = nil
+    ) throws(DiagnosticsError) -> Play {
+        var loader = PlayLoader(request, discovered)
         return try loader.load()
     }
 
@@ -64,6 +73,7 @@ package struct PlayLoader {
             allHosts: hosts,
             steps: steps,
             inputs: digests(inventory, playbook, extra),
+            discovered: (discovered ?? [:]).filter { names.contains($0.key) && !$0.value.isEmpty },
             warnings: warnings(extra, playbook, inventory)
         )
     }
@@ -126,7 +136,9 @@ package struct PlayLoader {
         _ scope: VariableScope,
         to hosts: inout [String: Play.Host]
     ) {
-        let known = host.variables.merging(inventory.magicVariables(of: host)) { _, magic in magic }
+        let unsaid = EtcdDiscovery.names.subtracting(host.variables.keys).subtracting(scope.strongNames)
+        let known = found(on: host.name, unsaid, scope).merging(host.variables) { $1 }
+            .merging(inventory.magicVariables(of: host)) { _, magic in magic }
         let variables = collect { () throws(DiagnosticsError) in
             try scope.filledVariables(inventory: known, requiring: Self.ownVariables)
         }
@@ -135,7 +147,16 @@ package struct PlayLoader {
         if let variables { resolved.variables = variables }
         let connection = collect { () throws(DiagnosticsError) in try ConnectionSettings(host: resolved) }
         guard let variables, let connection else { return }
-        hosts[host.name] = Play.Host(name: host.name, connection: connection, variables: variables)
+        hosts[host.name] = Play.Host(name: host.name, connection: connection, variables: variables, unsaid: unsaid)
+    }
+
+    /// What the running node says in place of the playbook's defaults.
+    private func found(on host: String, _ unsaid: Set<String>, _ scope: VariableScope) -> [String: Value] {
+        if let discovered {
+            return (discovered[host] ?? [:]).filter { unsaid.contains($0.key) }.mapValues { .string($0) }
+        }
+        return EtcdDiscovery.assumed.filter { unsaid.contains($0.key) && !scope.defaultNames.contains($0.key) }
+            .mapValues { .string($0) }
     }
 
     /// What pawl itself reads, beside the settings of the connection.

@@ -69,8 +69,8 @@ package struct RollbackPlanner: Sendable {
     package func plan(_ wish: Wish) async throws -> Rollback {
         let origin = try await choose(wish.run)
         try await refuseOpenRollback(of: origin)
-        let (request, play) = try inputs(of: origin, wish)
         let before = try JSONDecoder().decode(Plan.self, from: Data(origin.planJSON.utf8))
+        let (request, play) = try inputs(of: origin, before.inputs.discovered, wish)
         let hosts = HostDirectory(play, connector: connector)
         let health = await ClusterProbe.health(hosts.readOnly().etcdNodes(of: play))
         let history = try await RunJournal(store: store, run: origin.id).history()
@@ -149,8 +149,13 @@ package struct RollbackPlanner: Sendable {
         return Set(names)
     }
 
-    /// The rollback's playbook over the run's inventory, with the variables that the run's own playbook gave.
-    private func inputs(of origin: RunRecord, _ wish: Wish) throws -> (RunRequest, Play) {
+    /// The rollback's playbook over the run's inventory, with the variables that the run's own playbook gave, and with
+    /// what was discovered then.
+    private func inputs(
+        of origin: RunRecord,
+        _ discovered: [String: [String: String]],
+        _ wish: Wish
+    ) throws -> (RunRequest, Play) {
         let past = try RunRequest(origin)
         var request = RunRequest(
             playbook: try playbook(wish.playbook, beside: past.playbook),
@@ -159,11 +164,11 @@ package struct RollbackPlanner: Sendable {
             extraVariables: past.extraVariables + wish.extraVariables + ["rollback_of=\(origin.id)"]
                 + (wish.losesV3Writes ? ["lose_v3_writes=true"] : [])
         )
-        let play = try PlayLoader.load(request)
-        let differing = Self.differences(try PlayLoader.load(past), play)
+        let play = try PlayLoader.load(request, discovered: discovered)
+        let differing = Self.differences(try PlayLoader.load(past, discovered: discovered), play)
         guard !differing.isEmpty else { return (request, play) }
         request.extraVariables.append(Value.map(differing).json())
-        return (request, try PlayLoader.load(request))
+        return (request, try PlayLoader.load(request, discovered: discovered))
     }
 
     /// Variables of etcd that the run's playbook gave and the rollback's does not, where all hosts have the same.

@@ -3,6 +3,7 @@
 import Foundation
 import Journal
 import Remote
+import Rollout
 
 extension RunController {
     /// Takes up a run that the nodes are in the middle of, where this journal may not know of it.
@@ -57,7 +58,8 @@ extension RunController {
         var record = replica.run
         record.playbookPath = file.path
         record.inventoryPaths = inventory
-        try refuseDrift(of: PlayLoader.load(try RunRequest(record)), from: plan, run: record.id)
+        let play = try PlayLoader.load(try RunRequest(record), discovered: plan.inputs.discovered)
+        try refuseDrift(of: play, from: plan, run: record.id)
         let note = FactRecord(
             run: record.id,
             name: "note:*",

@@ -108,8 +108,8 @@ package struct RunController: Sendable {
     }
 
     func open(_ record: RunRecord, _ request: RunRequest) async throws -> OpenRun {
-        let play = try PlayLoader.load(request)
         let plan = try JSONDecoder().decode(Plan.self, from: Data(record.planJSON.utf8))
+        let play = try PlayLoader.load(request, discovered: plan.inputs.discovered)
         try refuseDrift(of: play, from: plan, run: record.id)
         let history = try await RunJournal(store: store, run: record.id).history()
         return OpenRun(id: record.id, plan: plan, play: play, request: request, history: history)

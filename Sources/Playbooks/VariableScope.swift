@@ -26,6 +26,11 @@ package struct VariableScope: Sendable {
         playbookNames = playbook.variableNames
     }
 
+    /// What the playbook's `defaults` set.
+    package var defaultNames: Set<String> { Set(defaults.keys) }
+    /// What is set for every host, whatever the inventory says.
+    package var strongNames: Set<String> { Set(vars.keys).union(extra.keys) }
+
     /// The variables of a host as they were written, for ``StepTemplate/resolved(variables:actions:)``.
     ///
     /// `inventory` is what the inventory says of the host, magic variables included.

@@ -28,12 +28,23 @@ package struct Plan: Hashable, Sendable, Codable {
         package var variables: String
         /// Cluster id and member ids by host; empty when the playbook knows no etcd.
         package var members: [String: String]
+        /// Variables that were read off the running nodes, by host.
+        ///
+        /// A resumed run takes them from here, because what they were read off may be stopped then.
+        package var discovered: [String: [String: String]]
 
-        package init(inventory: String, playbook: String, variables: String, members: [String: String]) {
+        package init(
+            inventory: String,
+            playbook: String,
+            variables: String,
+            members: [String: String],
+            discovered: [String: [String: String]] = [:]
+        ) {
             self.inventory = inventory
             self.playbook = playbook
             self.variables = variables
             self.members = members
+            self.discovered = discovered
         }
     }
 
@@ -107,6 +118,34 @@ extension Plan {
 
     private enum CodingKeys: String, CodingKey {
         case name, hosts, serial, onFailure, needsQuorum, stages, steps, inputs, down
+    }
+}
+
+extension Plan.Inputs {
+    /// Reads the inputs; a plan that was written without `discovered` knew everything from its inventory.
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            inventory: try container.decode(String.self, forKey: .inventory),
+            playbook: try container.decode(String.self, forKey: .playbook),
+            variables: try container.decode(String.self, forKey: .variables),
+            members: try container.decode([String: String].self, forKey: .members),
+            discovered: try container.decodeIfPresent([String: [String: String]].self, forKey: .discovered) ?? [:]
+        )
+    }
+
+    /// Writes the inputs, with `discovered` only where something was.
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(inventory, forKey: .inventory)
+        try container.encode(playbook, forKey: .playbook)
+        try container.encode(variables, forKey: .variables)
+        try container.encode(members, forKey: .members)
+        if !discovered.isEmpty { try container.encode(discovered, forKey: .discovered) }
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case inventory, playbook, variables, members, discovered
     }
 }
 

@@ -6,6 +6,7 @@ import Fleet
 import Foundation
 import Playbooks
 import Remote
+import Rollout
 import Testing
 
 @Suite struct PlayLoaderTests {
@@ -102,6 +103,42 @@ import Testing
         #expect(step.byHost["n1"]?.parameters.string("run") == "default group host play line")
         #expect(step.byHost["n2"]?.parameters.string("run") == "default group group play line")
         #expect(play.hosts == ["n1", "n2"])
+    }
+
+    @Test func `what was discovered is stronger than defaults and weaker than all that is said`() throws {
+        let playbook = """
+            hosts: etcd
+            defaults: { etcd_service: default, etcd_user: default, etcd_wal_dir: default, etcd_data_dir: /default }
+            vars: { etcd_wal_dir: play }
+            steps:
+              - command: "{{ etcd_service }} {{ etcd_user }} {{ etcd_wal_dir }} {{ etcd_data_dir }}"
+
+            """
+        let desk = try Desk(["play.yaml": playbook, "hosts.ini": "[etcd]\nn1 etcd_user=host\nn2\n"])
+        let found = ["etcd_service": "found", "etcd_user": "found", "etcd_wal_dir": "found", "etcd_data_dir": "/found"]
+        let request = desk.request(extra: ["etcd_data_dir=/line"])
+        let play = try PlayLoader.load(request, discovered: ["n1": found, "n2": found, "n3": found])
+        let step = try #require(play.steps.first)
+        #expect(step.byHost["n1"]?.parameters.string("run") == "found host play /line")
+        #expect(step.byHost["n2"]?.parameters.string("run") == "found found play /line")
+        #expect(play.allHosts["n1"]?.unsaid.isDisjoint(with: ["etcd_user", "etcd_wal_dir", "etcd_data_dir"]) == true)
+        #expect(play.allHosts["n1"]?.unsaid.contains("etcd_service") == true)
+        // The plan carries it, and a plan without it is read as one that discovered nothing.
+        let plan = Planner.plan(play, Survey(order: play.hosts, memberIDs: [:]))
+        #expect(plan.inputs.discovered == ["n1": found, "n2": found])
+        let text = String(decoding: try JSONEncoder().encode(plan), as: UTF8.self)
+        #expect(try JSONDecoder().decode(Plan.self, from: Data(text.utf8)) == plan)
+        let none = Planner.plan(try PlayLoader.load(request), Survey(order: play.hosts, memberIDs: [:]))
+        #expect(!String(decoding: try JSONEncoder().encode(none), as: UTF8.self).contains("discovered"))
+    }
+
+    @Test func `a variable that is discovered may be defined nowhere else`() throws {
+        let playbook = "hosts: etcd\nsteps:\n  - command: \"echo {{ etcd_data_dir }}\"\n"
+        let desk = try Desk(["play.yaml": playbook, "hosts.ini": "[etcd]\nn1\n"])
+        _ = try PlayLoader.load(desk.request())
+        let found = try PlayLoader.load(desk.request(), discovered: ["n1": ["etcd_data_dir": "/srv"]])
+        #expect(found.steps.first?.byHost["n1"]?.parameters.string("run") == "echo /srv")
+        #expect(throws: DiagnosticsError.self) { try PlayLoader.load(desk.request(), discovered: [:]) }
     }
 
     @Test func `a variable of -e that nothing mentions is a warning`() throws {
