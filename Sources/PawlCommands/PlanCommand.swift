@@ -24,9 +24,10 @@ struct PlanCommand: AsyncParsableCommand {
         try await ExitReason.reporting {
             let session = Session(output)
             let request = RunRequest(playbook, inventory, variables)
-            let play = try PlayLoader.load(request)
-            for warning in play.warnings { ExitReason.say(warning.description) }
-            let hosts = HostDirectory(play, connector: session.connector)
+            let loaded = try PlayLoader.load(request)
+            for warning in loaded.warnings { ExitReason.say(warning.description) }
+            let ways = HostDirectory(loaded, connector: session.connector)
+            let (play, hosts) = try await Discovery.complete(loaded, request, over: ways)
             let survey = try await Surveyor.survey(play, hosts.readOnly())
             await hosts.closeAll()
             let plan = Planner.plan(play, survey)

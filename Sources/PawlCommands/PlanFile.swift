@@ -36,12 +36,26 @@ enum PlanFile {
         )
     }
 
+    /// The variables that were discovered otherwise, with both values.
+    private static func discoveries(_ saved: Plan, _ now: Plan) -> [String] {
+        Set(saved.inputs.discovered.keys).union(now.inputs.discovered.keys).sorted().flatMap { host in
+            let old = saved.inputs.discovered[host] ?? [:]
+            let new = now.inputs.discovered[host] ?? [:]
+            return Set(old.keys).union(new.keys).sorted().filter { old[$0] != new[$0] }.map { name in
+                "\(name) of \(host) was \(old[name] ?? "not known"), now \(new[name] ?? "not known")"
+            }
+        }
+    }
+
     private static func differences(_ saved: Plan, _ now: Plan) -> [String] {
         var found: [String] = []
         if saved.inputs.playbook != now.inputs.playbook { found.append("the playbook has changed") }
         if saved.inputs.inventory != now.inputs.inventory { found.append("the inventory has changed") }
         if saved.inputs.variables != now.inputs.variables { found.append("the variables of -e have changed") }
         if saved.inputs.members != now.inputs.members { found.append("the members of the cluster have changed") }
+        if saved.inputs.discovered != now.inputs.discovered {
+            found.append("what runs on the nodes has changed: \(discoveries(saved, now).joined(separator: ", "))")
+        }
         if saved.hosts != now.hosts {
             found.append(
                 "the order was \(saved.hosts.joined(separator: ", ")), now \(now.hosts.joined(separator: ", "))"

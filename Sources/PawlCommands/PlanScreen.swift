@@ -10,6 +10,7 @@ enum PlanScreen {
         text += "hosts, in this order: \(plan.hosts.joined(separator: ", "))\n"
         text += "at a time: \(serial(plan.serial)); on failure: \(plan.onFailure.rawValue)\n"
         if plan.needsQuorum { text += "each stop is preceded by a quorum proof\n" }
+        text += discovered(plan)
         let steps = Dictionary(uniqueKeysWithValues: plan.steps.map { ($0.id, $0) })
         var rows: [[String]] = []
         for stage in plan.stages {
@@ -28,6 +29,20 @@ enum PlanScreen {
         let changing = plan.steps.count { $0.effect != .readOnly }
         return text + "\n" + table.render(width: width)
             + "\n\(plan.steps.count) steps, \(changing) of them change a node\n"
+    }
+
+    /// What was read off the running nodes; once, where it is the same on all.
+    private static func discovered(_ plan: Plan) -> String {
+        let found = plan.inputs.discovered
+        guard !found.isEmpty else { return "" }
+        func line(_ variables: [String: String]) -> String {
+            variables.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value.isEmpty ? "\"\"" : $0.value)" }
+                .joined(separator: " ")
+        }
+        if Set(found.values).count == 1, let same = found.values.first, found.count == plan.hosts.count {
+            return "discovered on all hosts: \(line(same))\n"
+        }
+        return plan.hosts.compactMap { host in found[host].map { "discovered on \(host): \(line($0))\n" } }.joined()
     }
 
     private static func serial(_ serial: Plan.Serial) -> String {

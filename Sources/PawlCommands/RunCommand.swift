@@ -35,13 +35,13 @@ struct RunCommand: AsyncParsableCommand {
         try await ExitReason.reporting {
             let session = Session(output)
             let request = RunRequest(playbook, inventory, variables)
-            let play = try PlayLoader.load(request)
+            var play = try PlayLoader.load(request)
             for warning in play.warnings { ExitReason.say(warning.description) }
             guard yes || Terminal.isInteractive else {
                 throw ValidationError("Without a terminal nobody can be asked: add --yes to change the cluster.")
             }
-            let hosts = HostDirectory(play, connector: session.connector)
-            let survey = try await survey(play, request, hosts)
+            var hosts = HostDirectory(play, connector: session.connector)
+            let survey = try await survey(&play, request, &hosts)
             let made = Planner.plan(play, survey)
             if let plan { try PlanFile.demand(made, matches: plan) }
             if !yes {
@@ -71,10 +71,15 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     /// A member that does not answer may be one that another run has stopped, which is the better thing to say.
-    private func survey(_ play: Play, _ request: RunRequest, _ hosts: HostDirectory) async throws -> Survey {
+    private func survey(
+        _ play: inout Play,
+        _ request: RunRequest,
+        _ hosts: inout HostDirectory
+    ) async throws -> Survey {
         do {
+            (play, hosts) = try await Discovery.complete(play, request, over: hosts)
             return try await Surveyor.survey(play, hosts.readOnly(), lockedNextFor: request)
-        } catch {
+        } catch let error as RunControllerError {
             if !supersede, error.code != .locked {
                 try await RunController.demandFreeNodes(of: play, request, over: hosts)
             }

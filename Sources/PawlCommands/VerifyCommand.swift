@@ -25,8 +25,10 @@ struct VerifyCommand: AsyncParsableCommand {
         try await ExitReason.reporting {
             let session = Session(output)
             let request = RunRequest(playbook, inventory, variables)
-            let play = try PlayLoader.load(request)
-            let hosts = HostDirectory(play, connector: session.connector).readOnly()
+            let loaded = try PlayLoader.load(request)
+            let ways = HostDirectory(loaded, connector: session.connector)
+            let (play, complete) = try await Discovery.complete(loaded, request, over: ways)
+            let hosts = complete.readOnly()
             let verification = Verification(play, request)
             let signals = await SignalSource.install()
             let view = session.view(of: verification.plan)
