@@ -2,9 +2,9 @@
 
 import Remote
 
-/// Looks for running etcd processes on a node and tells what they were told and what they have open. Changes nothing.
+/// Looks for running etcd processes on a node and tells what they were told and what they have open.
 ///
-/// Of the command line, the environment and the configuration file only what is needed leaves the node.
+/// Changes nothing. Of the command line, the environment and the configuration file only what is needed leaves the node.
 enum DiscoveryScript {
     static func command(said: [String: String]) -> RemoteCommand {
         let endpoint = said["etcd_endpoint"] ?? ""
@@ -57,7 +57,9 @@ enum DiscoveryScript {
         }
         tell_process() {
           say process "${p#/proc/}"
-          say user "$(stat -c %U "$p")"
+          # A user of a container may have no name on the node; then it is not known whom to run a migration as.
+          user=$(stat -c %U "$p")
+          if [ "$user" != UNKNOWN ]; then say user "$user"; fi
           tr '\0' '\n' <"$p/cmdline" | grep -A 1 -E -e "^--?($names)(=|\$)" | grep -v '^--$' | sed 's/^/arg=/'
           tr '\0' '\n' <"$p/environ" 2>/dev/null | grep -E "^($variables)=" | sed 's/^/env=/'
           config=; config=$(given config-file)

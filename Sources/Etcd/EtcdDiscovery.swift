@@ -34,6 +34,7 @@ extension EtcdDiscovery {
     /// - Parameters:
     ///   - report: what ``DiscoveryScript`` told.
     ///   - said: what the inventory says of the host, by which the right one of several processes is known.
+    /// - Returns: what was found; nothing where no etcd runs.
     /// - Throws: ``DiscoveryError`` when several processes may be meant, or the one contradicts itself.
     static func read(_ report: NodeReport, said: [String: String]) throws(DiscoveryError) -> EtcdDiscovery {
         let all = processes(report)

@@ -10,8 +10,9 @@ extension EndToEnd {
     /// kubelet does with a static pod.
     @Suite(.serialized)
     struct StaticPodTests {
-        /// Runs etcd while `manifests/etcd.yaml` is there, starts it again when it ends, and stops it when the file is
-        /// gone. In its namespace the data dir has another path than on the node.
+        /// Runs etcd while `manifests/etcd.yaml` is there, starts it again when it ends, and stops it when the file is gone.
+        ///
+        /// In its namespace the data dir has another path than on the node.
         private static let supervisor = """
             #!/bin/bash
             manifest=/etc/kubernetes/manifests/etcd.yaml
