@@ -110,9 +110,20 @@ struct FrozenGate: Sendable {
             recorded == nil
                 ? "the members do not hold the same v2 keys" : "somebody wrote to the v2 store since the freeze",
             problems: lines,
-            remedy: "stop whoever writes; then, on each migrated member, stop etcd, put member/snap/db back from "
-                + "its backup, start etcd, and begin a new run"
+            remedy: wayOn
         )
+    }
+
+    /// What is right now depends on whether a member's v3 data was made without the write.
+    private var wayOn: String {
+        guard !migrated.isEmpty else {
+            return
+                "no member is migrated yet: stop whoever writes, and begin again, which takes the keys as they are then"
+        }
+        let names = nodes.map(\.name).filter(migrated.contains).joined(separator: ", ")
+        return
+            "stop whoever writes, then `pawl rollback`, which takes \(names) back to before the run and keeps what was "
+            + "written to v2, and begin anew; `pawl resume` halts here again, because \(names) would never get the write"
     }
 
     private func number(_ fact: String) async throws(ActionFailure) -> UInt64? {
@@ -159,10 +170,32 @@ struct FrozenGate: Sendable {
         if problems.isEmpty { return }
         throw ActionFailure(
             "the v3 stores are not what the migration must have left",
-            problems: problems,
-            remedy: "keep writers stopped; on each member that differs stop etcd, put member/snap/db back from its "
-                + "backup, start etcd, and begin a new run"
+            problems: problems + (try await strayV3(states, fingerprint)),
+            remedy: migrated.isEmpty
+                ? "no member is migrated yet: stop whoever writes to v3, remove its keys or decide about them, and begin a new "
+                    + "run; etcd_ready says what it demands of v3"
+                : "stop whoever writes, then `pawl rollback`; it names the v3 writes that would be lost, and refuses to lose "
+                    + "them unless --lose-v3-writes gives them up"
         )
+    }
+
+    /// The keys that were written to v3, of each member that has a higher revision than it must have; ten lines in all.
+    private func strayV3(
+        _ states: [String: MemberState],
+        _ fingerprint: Fingerprint
+    ) async throws(ActionFailure) -> [String] {
+        var lines: [String] = []
+        for node in nodes {
+            guard let revision = states[node.name]?.status.revision else { continue }
+            var expected = try await baselineV3(node.name).revision
+            if migrated.contains(node.name) {
+                let newest = max(1, Int64(clamping: fingerprint.newestIndex(withoutTTL: leavesTTLKeysOut)))
+                let left = try await context.fact("migrated_revision", of: node.name).flatMap { Int64($0) }
+                expected = expected <= 1 ? newest : left ?? revision
+            }
+            if revision > expected { lines += await StrayWrites.inV3(node, above: expected) }
+        }
+        return lines.count > 10 ? lines.prefix(10) + ["and \(lines.count - 10) more"] : lines
     }
 
     /// A migrated member must hold exactly the frozen store, also when it was proven earlier: a snapshot from a member

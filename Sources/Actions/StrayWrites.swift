@@ -4,7 +4,8 @@ import Etcd
 
 /// Finds the names of keys that were written although nobody should, after digests have told that some were.
 ///
-/// This is the one place where a gate reads keys themselves, and only after it has already failed.
+/// The stores themselves remember their last writes; they are read, and values digested, on the nodes. Only where a store
+/// does not remember as far back are keys read themselves: the one place where a gate does so.
 struct StrayWrites: Sendable {
     let nodes: [EtcdNode]
     let migrated: Set<String>
@@ -13,7 +14,7 @@ struct StrayWrites: Sendable {
     /// The digest at the freeze.
     let recorded: String?
 
-    /// Lines that name up to ten keys, with the members and indexes.
+    /// Lines that name up to ten keys, with what was done to them, digests of their values, and where they are missing.
     func named(
         newest: UInt64?,
         keys: UInt64?,
@@ -22,6 +23,7 @@ struct StrayWrites: Sendable {
         let groups = Dictionary(grouping: nodes.map(\.name), by: { digests[$0] ?? "" })
         let representatives = groups.values.compactMap(\.first).sorted()
         do throws(EtcdProbeError) {
+            if let newest, recorded != nil, let lines = try await remembered(since: newest, groups) { return lines }
             if representatives.count > 1 { return try await between(representatives) }
             guard let name = representatives.first, let node = node(name) else { return [] }
             if let witness = nodes.first(where: { migrated.contains($0.name) }) {
@@ -34,6 +36,55 @@ struct StrayWrites: Sendable {
     }
 
     private func node(_ name: String) -> EtcdNode? { nodes.first { $0.name == name } }
+
+    // MARK: - What the stores remember
+
+    /// The writes since the freeze, from the memory of one member of each group that differs from the freeze.
+    ///
+    /// `nil` where a store does not remember as far back, or remembers nothing that explains its digest.
+    private func remembered(
+        since newest: UInt64,
+        _ groups: [String: [String]]
+    ) async throws(EtcdProbeError) -> [String]? {
+        var holders: [StoreChange: [String]] = [:]
+        var hasMore = false
+        for (digest, names) in groups where digest != recorded {
+            guard let name = names.first, let node = node(name) else { continue }
+            let told = try await ClusterProbe.v2Changes(node, from: newest + 1)
+            if told.isCleared || told.changes.isEmpty { return nil }
+            for change in told.changes { holders[change, default: []] += names }
+            hasMore = hasMore || told.hasMore
+        }
+        let changes = holders.keys.sorted { ($0.index, $0.key) < ($1.index, $1.key) }
+        let lines = changes.prefix(10).map { "\($0.words); \(whereabouts(holders[$0] ?? []))" }
+        return lines + (hasMore || changes.count > lines.count ? ["and more writes after these"] : [])
+    }
+
+    /// Who has a write, who does not, and whose v3 data was made before it.
+    private func whereabouts(_ holders: [String]) -> String {
+        let all = nodes.map(\.name)
+        let behind = all.filter { !holders.contains($0) }
+        let without = all.filter(migrated.contains)
+        return [
+            holders.count == all.count
+                ? "on all members" : "on \(all.filter(holders.contains).joined(separator: ", "))",
+            behind.isEmpty ? nil : "behind: \(behind.joined(separator: ", "))",
+            without.isEmpty ? nil : "migrated without it: \(without.joined(separator: ", "))",
+        ].compactMap(\.self).joined(separator: "; ")
+    }
+
+    /// The writes to a member's v3 store above a revision, or why they cannot be named.
+    static func inV3(_ node: EtcdNode, above revision: Int64) async -> [String] {
+        do throws(EtcdProbeError) {
+            let told = try await ClusterProbe.v3Changes(node, from: revision + 1)
+            return told.changes.map { "\(node.name), v3: \($0.words)" }
+                + (told.hasMore ? ["\(node.name), v3: and more writes after these"] : [])
+        } catch {
+            return ["\(node.name): the v3 keys cannot be named: \(error)"]
+        }
+    }
+
+    // MARK: - What the keys show
 
     /// Members that differ from each other: one that is as it was, if there is one, against each of the others.
     private func between(_ names: [String]) async throws(EtcdProbeError) -> [String] {

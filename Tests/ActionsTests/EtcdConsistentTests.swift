@@ -17,6 +17,11 @@ struct EtcdConsistentTests {
     }
     private func verify() throws -> EtcdVerified { try EtcdVerified(Parameters([:])) }
 
+    /// What `sha256sum` gives, shortened.
+    private func digest(of value: String) -> String {
+        StoredKey(value: Array(value.utf8), created: 0, modified: 0).digest.replacing("sha256:", with: "")
+    }
+
     private let keys = (0..<300).map { ("/d\($0 % 5)/key\($0)", "value \"\($0)\" \\ é 漢") }
 
     @Test func `a roll passes every gate, is verified, and costs little`() async throws {
@@ -72,8 +77,9 @@ struct EtcdConsistentTests {
             try await cluster.sh("curl -sf -X DELETE $url/v2/keys/d1/key1")
             let message = try await failure(of: gate(), cluster.context(facts))
             #expect(message.contains("somebody wrote to the v2 store since the freeze"))
-            #expect(message.contains("/stray (written at index"))
-            #expect(message.contains("1 keys were deleted"))
+            #expect(message.contains("/stray: added at index"))
+            #expect(message.contains("new sha256:c3a57afaa51d; on all members"), "\(message)")
+            #expect(message.contains("/d1/key1: removed at index"))
             #expect(!message.contains("secret value"))
         }
     }
@@ -105,8 +111,44 @@ struct EtcdConsistentTests {
                 "curl -sf -X DELETE $url/v2/keys/d2/key2; curl -sf -X PUT $url/v2/keys/d3/key3 -d value=x"
             )
             let message = try await failure(of: gate(), cluster.context(facts))
-            #expect(message.contains("/d2/key2 (v2 now: not there; at the freeze: created"))
-            #expect(message.contains("/d3/key3 (v2 now"))
+            #expect(message.contains("/d2/key2: removed at index"))
+            #expect(message.contains("/d3/key3: changed at index"))
+            // The digest of `x`, and that of the value with quotes, a backslash and other letters that was there before.
+            #expect(message.contains("old sha256:\(digest(of: "value \"3\" \\ é 漢"))"), "\(message)")
+            #expect(message.contains("new sha256:2d711642b726"), "\(message)")
+            #expect(message.contains("migrated without it: n1"))
+        }
+    }
+
+    @Test func `many writes are named up to ten, and an expired key is said to be expired`() async throws {
+        try await EtcdCluster.with { cluster in
+            try await cluster.put(keys)
+            try await cluster.put([("/soon", "a\u{1}b<&>\tc")], ttl: 3)
+            let facts = MemoryFacts(["baseline_fingerprint": "x"])
+            _ = try await gate().perform(cluster.context(facts))
+            try await cluster.sh("while curl -sf $url/v2/keys/soon >/dev/null; do :; done")
+            let expired = try await failure(of: gate(), cluster.context(facts))
+            #expect(expired.contains("/soon: expired at index"), "\(expired)")
+            #expect(expired.contains("old sha256:\(digest(of: "a\u{1}b<&>\tc"))"), "\(expired)")
+            try await cluster.sh("curl -sf -X DELETE \"$url/v2/keys/d4?recursive=true\"")
+            try await cluster.put((0..<20).map { ("/stray\($0)", "x") })
+            let many = try await failure(of: gate(), cluster.context(facts))
+            #expect(many.contains("/d4/: removed at index"), "\(many)")
+            #expect(many.split(separator: "\n").filter { $0.contains(" at index ") }.count == 10, "\(many)")
+            #expect(many.contains("and more writes after these"))
+        }
+    }
+
+    @Test func `where the store does not remember as far back, its keys are compared`() async throws {
+        try await EtcdCluster.with { cluster in
+            try await cluster.put(keys)
+            let facts = MemoryFacts(["baseline_fingerprint": "x"])
+            _ = try await gate().perform(cluster.context(facts))
+            try await cluster.migrate(0, facts)
+            try await cluster.put((0..<1100).map { ("/stray\($0 % 20)", "x\($0)") })
+            let message = try await failure(of: gate(), cluster.context(facts))
+            #expect(message.contains("/stray0 (v2 now: created"), "\(message)")
+            #expect(message.contains("and 10 more keys"), "\(message)")
         }
     }
 
@@ -130,6 +172,8 @@ struct EtcdConsistentTests {
             try await cluster.sh("etcdctl --endpoints $url put /v3 x")
             let message = try await failure(of: gate(), cluster.context(facts))
             #expect(message.contains("n1: 301 v3 keys, 300 in v2"))
+            #expect(message.contains("n1, v3: /v3: added at index"), "\(message)")
+            #expect(message.contains("n2, v3: /v3: added at index 2, new sha256:2d711642b726"), "\(message)")
             #expect(message.contains("n2: v3 revision 2, although it is not migrated"))
         }
     }
