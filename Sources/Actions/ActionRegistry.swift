@@ -14,6 +14,7 @@ package enum ActionRegistry {
         Pause.self,
         Upload.self,
         EtcdReady.self,
+        EtcdFreeze.self,
         EtcdMigrate.self, EtcdPrepare.self,
         EtcdHealthy.self,
         EtcdConsistent.self,

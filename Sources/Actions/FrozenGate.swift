@@ -35,7 +35,28 @@ struct FrozenGate: Sendable {
     /// How old a preflight's baseline may be for the first gate to take it over.
     private static let freshness = 5.0
 
+    /// Proves that the members hold what they held, and that whatever keeps writers out is in place.
     func prove() async throws(ActionFailure) -> Evidence {
+        let openings = try await FreezeWatch(context.facts, context.cluster).look()
+        let evidence: Evidence
+        do throws(ActionFailure) {
+            evidence = try await proveData()
+        } catch {
+            var failure = error
+            failure.message += openings.map { "\n- the client ports had been closed, and are not: \($0)" }.joined()
+            throw failure
+        }
+        guard openings.isEmpty else {
+            throw ActionFailure(
+                "nothing was written, but the client ports are not closed any more",
+                problems: openings,
+                remedy: "`pawl resume` closes them again and goes on"
+            )
+        }
+        return evidence
+    }
+
+    private func proveData() async throws(ActionFailure) -> Evidence {
         if let evidence = try await takeOverBaseline() { return evidence }
         // The hash of a single store would be compared with nothing.
         let hashed = migrated.count > 1 ? migrated : []

@@ -88,6 +88,7 @@ struct NodeSweep: Sendable {
               [ -f "$file" ] && read -r word rest <"$file" && [ "$word" = "$sweep_run" ] && rm -f -- "$file"
             done
             rmdir -- "$notes" "$state/service" 2>/dev/null
+            \([run, origin].compactMap(\.self).map(ClientFirewall.sweep).joined())
             cd -- "$state/jobs" 2>/dev/null || exit 0
             # A job may be about to say that its end is on the disk.
             rm -rf -- "$sweep_prefix"* 2>/dev/null || { sleep 1; rm -rf -- "$sweep_prefix"*; } || exit 1

@@ -63,6 +63,8 @@ struct RollbackOrigin: Sendable {
         carry("gate_permanent_fingerprint", as: RollbackFact.permanentFingerprint)
         let begun = Set(history.map(\.step))
         for host in before.hosts {
+            // The rollback keeps clients out for as long as it takes.
+            for name in [FreezeWatch.run, FreezeWatch.ports, FreezeWatch.deadMan] { carry("\(host):\(name)") }
             for name in ["member_id", "member_name", "v3_revision", "v3_keys", "backup_path"] {
                 carry("\(host):\(name)")
             }

@@ -252,7 +252,11 @@ package struct RunController: Sendable {
         for gone in admission?.replaced ?? [] {
             await engine.announce("takes the lock over, whose process is gone: \(gone)")
         }
+        let keeper = FreezeKeeper(play: open.play, hosts: hosts, facts: facts, fence: fence)
+        let keeping = Task { await keeper.keep(open.plan) }
         let result = await engine.perform(history: open.history, signals: signals)
+        keeping.cancel()
+        await keeping.value
         if let refusal = await admission?.refusal {
             try await store.setState(of: open.id, .refused, exitCode: refusal.exitCode)
             await hosts.closeAll()
@@ -267,6 +271,9 @@ package struct RunController: Sendable {
             behind: fence,
             replacing: stale
         )
+        if result.verdict != .done, await admission?.refusal == nil, let news = await keeper.leave() {
+            await engine.announce(news)
+        }
         let sweep = NodeSweep(run: open.id, origin: origin?.origin, play: open.play, hosts: hosts)
         // Under the lock: unlike a run that is done, this one may have been taken over.
         let removed = result.isTakenBack ? await sweep.sweep(open.plan, behind: fence) : []

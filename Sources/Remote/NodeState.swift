@@ -9,6 +9,7 @@ import Fleet
 ///     run         the run's replica and where it stands       docs/design/journal.md
 ///     service/    what pawl holds down, and how it was found       docs/architecture.md
 ///     uploads/    which run put which file where              docs/reference/actions.md#upload
+///     freeze/     who closed the client ports, and until when     docs/design/freeze.md
 ///     jobs/ID/    one directory for each detached command     docs/design/jobs.md
 package struct NodeState: Sendable, Hashable {
     /// The inventory variable that moves it.

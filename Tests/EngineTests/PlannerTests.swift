@@ -71,20 +71,23 @@ import Testing
         let plan = Planner.plan(try shipped("migrate_etcd_v2_to_v3"), survey(last: "n2"))
         #expect(
             plan.stages.map(\.id) == [
-                "preflight.1", "gate.1@start", "prepare.1", "steps@n1", "gate.1@n1", "steps@n3", "gate.1@n3",
-                "steps@n2", "postflight.1",
+                "preflight.1", "freeze.1", "gate.1@start", "prepare.1", "steps@n1", "gate.1@n1", "steps@n3",
+                "gate.1@n3", "steps@n2", "postflight.1",
             ]
         )
         #expect(
             plan.steps.map(\.id.text) == [
-                "preflight.1/*", "preflight.2/n2", "preflight.2/n1", "preflight.2/n3", "gate.1@start/*",
-                "prepare.1/n2", "prepare.1/n1", "prepare.1/n3",
+                "preflight.1/*", "preflight.2/n2", "preflight.2/n1", "preflight.2/n3",
+                "freeze.1/n2", "freeze.1/n1", "freeze.1/n3", "gate.1@start/*", "prepare.1/n2", "prepare.1/n1",
+                "prepare.1/n3",
                 "steps.1/n1", "steps.2/n1", "steps.3/n1", "steps.4/n1", "steps.5/n1", "gate.1@n1/*",
                 "steps.1/n3", "steps.2/n3", "steps.3/n3", "steps.4/n3", "steps.5/n3", "gate.1@n3/*",
                 "steps.1/n2", "steps.2/n2", "steps.3/n2", "steps.4/n2", "steps.5/n2",
                 "postflight.1/*",
             ]
         )
+        // Unless it is asked for, no port is closed, and the freeze counts as no change.
+        #expect(plan.steps.filter { $0.phase == .freeze }.allSatisfy { $0.effect == .readOnly && !$0.hasUndo })
         let unit = plan.steps.filter { $0.host == "n1" && $0.phase == .steps }
         #expect(unit.map(\.action) == ["service", "backup", "etcd_migrate", "service", "etcd_healthy"])
         #expect(unit.map(\.effect) == [.repeatable, .repeatable, .once, .repeatable, .readOnly])

@@ -8,7 +8,8 @@ enum SampleActions {
     typealias Parameter = ActionSchema.Parameter
 
     static let all = [
-        service, backup, diskFree, command, waitFor, pause, ready, migrate, prepare, healthy, consistent, verified,
+        service, backup, diskFree, command, waitFor, pause, ready, migrate, prepare, healthy, consistent, freeze,
+        verified,
     ]
 
     static let service = ActionSchema(
@@ -132,6 +133,15 @@ enum SampleActions {
         summary: "Checks a member.",
         parameters: [Parameter("within", .duration, default: .int(60), "How long.")],
         example: "- etcd_healthy"
+    )
+    static let freeze = ActionSchema(
+        word: "etcd_freeze",
+        summary: "Keeps clients out.",
+        parameters: [
+            Parameter("with", .choice(["none", "auto", "nft", "iptables"]), default: .string("auto"), "By what."),
+            Parameter("dead_man", .duration, default: .int(3600), "How long at most."),
+        ],
+        example: "- etcd_freeze: { with: auto }"
     )
     static let consistent = ActionSchema(
         word: "etcd_consistent",

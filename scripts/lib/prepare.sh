@@ -11,7 +11,7 @@ build_packages=(libssh2-1-dev libsqlite3-dev zlib1g-dev pkg-config)
 # shellcheck disable=SC2034 # used by the scripts that source this file
 node_packages=(etcd-server etcd-client openssh-server openssh-client sudo curl jq util-linux tcsh fish)
 # shellcheck disable=SC2034
-boot_packages=(systemd systemd-container dbus iproute2 mount)
+boot_packages=(systemd systemd-container dbus iproute2 mount nftables iptables)
 
 say() { printf '==> %s\n' "$*" >&2; }
 
