@@ -23,6 +23,8 @@ package struct Rollback: Sendable {
     package var plan: Plan
     package var members: [Member]
     package var hosts: HostDirectory
+    /// Hosts whose client ports the run had closed and did not open.
+    package var closed: [String] = []
 }
 
 /// Makes the plan of a rollback: which run, which members, in which order.
@@ -76,11 +78,12 @@ package struct RollbackPlanner: Sendable {
         let history = try await RunJournal(store: store, run: origin.id).history()
         let machine = RolloutMachine(plan: before, history: history)
         let changed = Set(before.hosts.filter { machine.progress(of: $0) != .untouched })
+        let facts = try await store.facts(of: origin.id)
         let survey = RollbackSurvey(
             order: before.hosts,
             changed: changed.intersection(try selected(play, request, limit: wish.limit)),
             health: health,
-            facts: try await store.facts(of: origin.id)
+            facts: facts
         )
         guard survey.unreachable.isEmpty else {
             await hosts.closeAll()
@@ -101,7 +104,8 @@ package struct RollbackPlanner: Sendable {
             play: play,
             plan: plan,
             members: survey.members,
-            hosts: hosts
+            hosts: hosts,
+            closed: before.hosts.filter { facts["\($0):\(FreezeWatch.run)"]?.isEmpty == false }
         )
     }
 

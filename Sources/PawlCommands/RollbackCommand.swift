@@ -5,6 +5,7 @@ import Engine
 import Fleet
 import Foundation
 import Journal
+import Remote
 import Reports
 import Rollout
 
@@ -52,6 +53,7 @@ struct RollbackCommand: AsyncParsableCommand {
             guard !rollback.plan.hosts.isEmpty else {
                 ExitReason.say(RollbackScreen.members(of: rollback, width: nil))
                 ExitReason.say("nothing to take back: every member is as it was before run \(rollback.origin.id)")
+                if !rollback.closed.isEmpty { ExitReason.say(RollbackScreen.closed(of: rollback)) }
                 await rollback.hosts.closeAll()
                 return
             }
@@ -83,6 +85,16 @@ struct RollbackCommand: AsyncParsableCommand {
 
 /// What a rollback found of the members.
 enum RollbackScreen {
+    /// Who opens ports where there is nothing to take back.
+    static func closed(of rollback: Rollback) -> String {
+        let playbook = rollback.request.playbook.replacing("rollback_etcd.yaml", with: "thaw_etcd.yaml")
+        let words = rollback.request.inventory.flatMap { ["-i", $0] } + ["--supersede", playbook]
+        return
+            "the client ports of \(rollback.closed.joined(separator: ", ")) were closed by that run, and nothing is at "
+            + "work that opens them; `pawl resume \(rollback.origin.id)` goes on with it, and this gives it up and opens "
+            + "them: pawl run \(ShellQuoting.line(words))"
+    }
+
     static func members(of rollback: Rollback, width: Int?) -> String {
         let table = Table(
             columns: [.init("host"), .init("taken back"), .init("found")],
