@@ -126,7 +126,8 @@ extension EtcdReadyReview {
                 .emptyDirectories,
                 "\(most.emptyDirectories) directories are empty, or hold hidden keys only: "
                     + Self.list(most.emptyDirectoryNames, of: most.emptyDirectories),
-                why: "v3 has no directories, they are dropped"
+                why: "v3 has no directories, they are dropped",
+                remedy: "nothing is to be done, unless a client looks for the directory itself"
             )
         ]
     }

@@ -105,7 +105,7 @@ extension EtcdReadyReview {
                 "etcdctl \(etcdctl) has no migrate",
                 why: "it was removed in 3.5.0",
                 remedy: facts.version.server < Self.withoutMigrate
-                    ? "put an etcdctl 3.4 beside it, check its sha256, and set etcdctl to its path"
+                    ? "upload one of 3.4, checked by its sha256 (the playbook's tools), and set etcdctl to its path"
                     : "one of 3.4 does not help with etcd \(facts.version.server)"
             )
         } else if !requirements.versions.contains(etcdctl) {

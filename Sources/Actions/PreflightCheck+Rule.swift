@@ -157,7 +157,7 @@ extension PreflightCheck {
                 because: "those before 3.0.14 write a wrong index, and those from 3.5 on have no `migrate`",
                 why: "kubernetes #36056; etcd #12971",
                 remedy:
-                    "put an etcdctl of 3.0.14 to 3.4, not older than the cluster, on the node, and set `etcdctl` to it"
+                    "`upload` one of 3.0.14 to 3.4, not older than the cluster, and set `etcdctl` to it"
             )
         case .v2API:
             .always(

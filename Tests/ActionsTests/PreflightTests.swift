@@ -319,7 +319,7 @@ struct PreflightTests {
             }
             facts.node.etcdctlVersion = EtcdVersion(3, 5, 9)
             facts.node.etcdctlHasMigrate = false
-            #expect(try text().contains("put an etcdctl 3.4 beside it, check its sha256, and set etcdctl to its path"))
+            #expect(try text().contains("upload one of 3.4, checked by its sha256"))
             facts.version.server = EtcdVersion(3, 5, 9)
             facts.version.cluster = EtcdVersion(3, 5, 0)
             // A wider range does not help.
