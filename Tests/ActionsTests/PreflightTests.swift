@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Fleet
+import Glibc
 import Playbooks
 import Remote
 import TestSupport
@@ -190,6 +191,10 @@ struct PreflightTests {
         }
     }
 
+    /// Ends the etcd of `$pid` when the test process is gone, as ``EtcdCluster`` does with its own.
+    private static let watcher =
+        "(while kill -0 \(getpid()) && kill -0 $pid; do sleep 1; done; kill -9 $pid) >/dev/null 2>&1 </dev/null &"
+
     /// The refusal of a member that was started again by hand.
     private func restarted(
         _ cluster: EtcdCluster,
@@ -202,7 +207,9 @@ struct PreflightTests {
         try await cluster.sh(
             """
             \(environment) etcd \(words) >>\(cluster.directory)/n1.log 2>&1 </dev/null &
-            echo $! >\(cluster.directory)/n1.pid
+            pid=$!
+            echo $pid >\(cluster.directory)/n1.pid
+            \(Self.watcher)
             """
         )
         try await cluster.awaitHealthy(cluster.members[0])
@@ -225,7 +232,9 @@ struct PreflightTests {
                     --advertise-client-urls \(url) --listen-peer-urls \(peer) \
                     --initial-advertise-peer-urls \(peer) --initial-cluster-state existing \
                     --initial-cluster n1=\(first.peerURL),new=\(peer) >>\(cluster.directory)/new.log 2>&1 </dev/null &
-                echo $! >\(cluster.directory)/new.pid
+                pid=$!
+                echo $pid >\(cluster.directory)/new.pid
+                \(Self.watcher)
                 """
             )
             let isStarted = try? await cluster.sh(
