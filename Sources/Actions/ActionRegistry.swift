@@ -8,7 +8,7 @@ package enum ActionRegistry {
     package static let all: [any Action.Type] = [
         Command.self,
         Service.self,
-        Backup.self,
+        Backup.self, BackupAheadAction.self,
         DiskFree.self,
         WaitFor.self,
         Pause.self,

@@ -72,8 +72,11 @@ struct NodeSweep: Sendable {
     }
 
     private func prepared(_ target: ActionTarget, _ runs: [String]) -> String {
-        let dataDir = EtcdSettings(variables: target.variables).dataDir
-        return runs.map { PreparedMigration.sweep($0, dataDir: dataDir) }.joined()
+        let settings = EtcdSettings(variables: target.variables)
+        return runs.map { run in
+            PreparedMigration.sweep(run, dataDir: settings.dataDir)
+                + BackupAhead.sweep(run, host: target.host.name, backupDir: settings.backupDir)
+        }.joined()
     }
 
     /// The notes below /run are those of `ServiceScript`, each beginning with its run.

@@ -98,7 +98,7 @@ package struct ColdBackup: Sendable, Hashable {
         }
     }
 
-    private static func head(_ request: Request) -> String {
+    static func head(_ request: Request) -> String {
         NodeReport.prelude
             + NodeReport.assignments([
                 "SOURCE": request.source, "WAL": request.walDir ?? "", "TO": request.destination,

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Actions
+import Etcd
+import Fleet
+import Playbooks
+import Remote
+import TestSupport
+import Testing
+
+/// What is copied before the stop, and taken over by the backup after it.
+@Suite(.enabled(if: LiveMember.hasEtcd, "needs etcd on this machine"), .serialized)
+struct BackupAheadTests {
+    private static func ahead(_ member: LiveMember) throws -> BackupAheadAction {
+        try BackupAheadAction(Parameters(["source": .string(member.data), "to": .string(member.backups)]))
+    }
+
+    /// A running member with a sealed snapshot, at rest for long enough, and a copy of it ahead.
+    private static func with(_ body: (LiveMember) async throws -> Void) async throws {
+        try await LiveMember.with { member in
+            try await member.sh("echo --snapshot-count=50 >\(member.root)/args")
+            try await member.control("start")
+            try await member.fill(120)
+            try await member.sh("until ls \(member.data)/member/snap/*.snap >/dev/null 2>&1; do sleep 0.05; done")
+            try await restful(member)
+            let evidence = try await ahead(member).perform(member.context("prepare.2/n1"))
+            #expect(evidence.values["files"].flatMap(Int.init).map { $0 > 1 } == true, "\(evidence)")
+            guard case .done = try await ahead(member).observe(member.context("prepare.2/n1")) else {
+                Issue.record("the copy is not found")
+                return
+            }
+            try await body(member)
+        }
+    }
+
+    /// Waits until the newest snapshot counts as at rest.
+    private static func restful(_ member: LiveMember) async throws {
+        try await member.sh(
+            "until [ -z \"$(find \(member.data)/member/snap -name '*.snap' -newerct '2 seconds ago')\" ]; do sleep 0.1; done"
+        )
+    }
+
+    private static func expectWhole(_ member: LiveMember) async throws {
+        let path = "\(member.backups)/n1-r1"
+        let difference = try await member.sh("diff -r \(member.data) \(path)/tree\(member.data)")
+        #expect(difference.exitCode == 0, "\(difference.output)")
+        #expect(try await member.text("ls -A \(member.backups)") == "n1-r1")
+        #expect(try await member.text("ls -A \(path)") == "backup.json\nmanifest\ntree")
+        let attributes = "find . -printf '%y %m %U %G %s %P\\n' | sort"
+        #expect(
+            try await member.text("cd \(member.data) && \(attributes)")
+                == member.text("cd \(path)/tree\(member.data) && \(attributes)")
+        )
+        let report = NodeReport(
+            try await member.host.run(ColdBackup(path: path).verifyCommand(timeout: .seconds(30)))
+        )
+        #expect(report.refusal == nil, "\(report.refusal?.message ?? "")")
+    }
+
+    @Test func `the backup takes it over, and copies what was written since`() async throws {
+        try await Self.with { member in
+            let snap = "\(member.backups)/n1-r1.ahead/tree\(member.data)/member/snap/*.snap"
+            let before = try await member.text("stat -c '%i %n' \(snap)").split(separator: " ").first
+            try await member.sh("curl -sf -o /dev/null -XPUT -d value=late \(member.url)/v2/keys/late")
+            _ = try await member.service("stopped").perform(member.context("steps.1/n1"))
+            _ = try await member.backup().perform(member.context("steps.2/n1"))
+            try await Self.expectWhole(member)
+            let kept = try await member.text("stat -c '%i' $(echo \(snap) | sed 's/r1.ahead/r1/')")
+            #expect(before.map(String.init) == kept.split(separator: "\n").first.map(String.init))
+        }
+    }
+
+    @Test func `a file that was changed is copied again, also with the size and time that it had`() async throws {
+        try await Self.with { member in
+            _ = try await member.service("stopped").perform(member.context("steps.1/n1"))
+            try await member.sh(
+                """
+                snap=$(ls \(member.data)/member/snap/*.snap | head -n 1); cp -p $snap \(member.root)/then
+                printf X | dd of=$snap bs=1 seek=9 conv=notrunc status=none; touch -r \(member.root)/then $snap
+                """
+            )
+            _ = try await member.backup().perform(member.context("steps.2/n1"))
+            try await Self.expectWhole(member)
+        }
+    }
+
+    @Test func `files that came, went, grew and shrank are in the backup as they are now`() async throws {
+        try await Self.with { member in
+            _ = try await member.service("stopped").perform(member.context("steps.1/n1"))
+            try await member.sh(
+                """
+                cd \(member.data)/member; mkdir new; echo new >'new/a file'; ln -s ../snap/db new/link
+                mv snap/db snap/db.other; head -c 9000 /dev/urandom >snap/db; rm wal/*.tmp
+                wal=$(ls wal/*.wal | head -n 1); head -c 70000 /dev/urandom | dd of=$wal bs=1000 seek=17 conv=notrunc status=none
+                """
+            )
+            _ = try await member.backup().perform(member.context("steps.2/n1"))
+            try await Self.expectWhole(member)
+        }
+    }
+
+    @Test func `what is not used is removed, and a backup without it is whole`() async throws {
+        try await Self.with { member in
+            _ = try await Self.ahead(member).undo(member.context("prepare.2/n1"))
+            #expect(try await member.text("ls -A \(member.backups)").isEmpty)
+            guard case .notBegun = try await Self.ahead(member).observe(member.context("prepare.2/n1")) else {
+                Issue.record("it is found although it is gone")
+                return
+            }
+            _ = try await member.service("stopped").perform(member.context("steps.1/n1"))
+            _ = try await member.backup().perform(member.context("steps.2/n1"))
+            try await Self.expectWhole(member)
+        }
+    }
+
+    @Test(.enabled(if: LiveMember.isRoot, "needs a file system of its own"))
+    func `too little room refuses before anything is stopped`() async throws {
+        try await LiveMember.with { member in
+            try await member.control("start")
+            try await member.fill(40)
+            try await member.sh("mkdir \(member.root)/disk && mount -t tmpfs -o size=1M pawl \(member.root)/disk")
+            let action = try BackupAheadAction(
+                Parameters(["source": .string(member.data), "to": .string("\(member.root)/disk/backups")])
+            )
+            let error = try await failure { try await action.perform(member.context("prepare.2/n1")) }
+            #expect(error.message.contains("disk full at \(member.root)/disk/backups"), "\(error)")
+            #expect(try await member.text("ls -A \(member.root)/disk/backups").isEmpty)
+        }
+    }
+}
