@@ -16,6 +16,7 @@ package enum ActionRegistry {
         EtcdReady.self,
         EtcdFreeze.self,
         EtcdMigrate.self, EtcdPrepare.self,
+        EtcdMigrated.self,
         EtcdHealthy.self,
         EtcdConsistent.self,
         EtcdVerified.self,

@@ -3,6 +3,7 @@
 import Etcd
 import Fleet
 import Playbooks
+import Remote
 import Rollout
 
 /// `etcd_healthy`: waits until the host's member serves again, and proves that it is the member it was.
@@ -52,7 +53,8 @@ package struct EtcdHealthy: Action {
         let statuses = await asked.compactMapValues { try? $0.get() }
         let isFrozen = try await context.fact("gate_fingerprint") != nil
         let newest = statuses.values.map(\.raftIndex).max() ?? 0
-        let needed = isFrozen ? newest : newest - min(newest, Self.tolerableLag)
+        let reached = isFrozen ? newest : newest - min(newest, Self.tolerableLag)
+        let needed = max(reached, try await markedIndex(context))
         if outcome.health.status.raftAppliedIndex < needed {
             context.progress("\(node.name) is catching up with raft index \(needed)")
             let left = max(.seconds(1), deadline - ContinuousClock.now)
@@ -96,6 +98,19 @@ package struct EtcdHealthy: Action {
                 + (complaints.isEmpty ? "its process does not stay up" : complaints.joined(separator: "; ")),
             remedy: "look at the log of \(node.settings.service) on \(node.name)"
         )
+    }
+
+    /// How far any member's db was marked when it was migrated with all members stopped.
+    ///
+    /// A v3 write at an index up to that would be missing on the member, for good. Once the cluster is past it, what stands
+    /// there was agreed on while nobody wrote to v3.
+    private func markedIndex(_ context: ActionContext) async throws(ActionFailure) -> UInt64 {
+        var highest: UInt64 = 0
+        for target in context.cluster {
+            let index = try await context.fact(EtcdMigrated.index, of: target.host.name).flatMap { UInt64($0) }
+            highest = max(highest, index ?? 0)
+        }
+        return highest
     }
 
     /// A healthy member of another cluster, or another member of this one, would pass every other test.

@@ -24,6 +24,15 @@ package struct EtcdMigrate: Action {
                 default: .bool(false),
                 "Leave out keys that expire instead of keeping them for good."
             ),
+            .init(
+                "may_expire",
+                .boolean,
+                default: .bool(false),
+                """
+                Accept that keys with a TTL have expired since the baseline; right where all members are stopped, and \
+                `etcd_migrated` proves behind it that all were migrated alike.
+                """
+            ),
         ],
         example: """
             - name: Migrate
@@ -35,11 +44,13 @@ package struct EtcdMigrate: Action {
     private let dataDir: String
     private let walDir: String?
     private let noTTL: Bool
+    private let mayExpire: Bool
 
     package init(_ parameters: Parameters) throws(ActionFailure) {
         dataDir = try requirePath(parameters.string("data_dir"), "data_dir")
         walDir = try parameters.string("wal_dir").map { path throws(ActionFailure) in try requirePath(path, "wal_dir") }
         noTTL = parameters.boolean("no_ttl") ?? false
+        mayExpire = parameters.boolean("may_expire") ?? false
     }
 
     package var traits: ActionTraits {
@@ -63,7 +74,7 @@ package struct EtcdMigrate: Action {
         }
         let recorded = try await recorded(context)
         switch try await migration.settledState(thorough: false, context).conclude(
-            baseline: try await context.migrationBaseline(noTTL: noTTL),
+            baseline: try await baseline(context),
             recorded: recorded
         ) {
         case .done(let revision, let keys, let reason):
@@ -91,7 +102,7 @@ package struct EtcdMigrate: Action {
             timeout: context.timeout,
             prepared: try await prepared(context)
         )
-        let baseline = try await context.migrationBaseline(noTTL: noTTL)
+        let baseline = try await baseline(context)
         var command = migration.runCommand(options)
         command.isDetached = context.isJob
         let report = try await target.report(command)
@@ -140,10 +151,16 @@ package struct EtcdMigrate: Action {
         var command = migration.restoreCommand(choice, timeout: context.timeout)
         command.isDetached = context.isJob
         let report = try await target.report(command)
-        for fact in ["migrated_revision", "migrated_keys"] { try await context.record(fact, "") }
+        for fact in ["migrated_revision", "migrated_keys", EtcdMigrated.index] { try await context.record(fact, "") }
         var values = ["restore": choice.kind, "backup": migration.backup.path]
         values["sha256"] = report["sha256"]
         return Evidence(reason, values)
+    }
+
+    private func baseline(_ context: ActionContext) async throws(ActionFailure) -> MigrationBaseline {
+        var baseline = try await context.migrationBaseline(noTTL: noTTL)
+        baseline.mayHaveExpired = mayExpire
+        return baseline
     }
 
     private func recorded(_ context: ActionContext) async throws(ActionFailure) -> (revision: Int, keys: Int)? {

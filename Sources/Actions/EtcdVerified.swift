@@ -3,6 +3,7 @@
 import Etcd
 import Fleet
 import Playbooks
+import Remote
 import Rollout
 
 /// `etcd_verified`: the proof at the end that every member was migrated to the same store, and to the right one.
@@ -36,7 +37,8 @@ package struct EtcdVerified: Action {
         guard let reader = nodes.last else { throw ActionFailure("etcd_verified needs at least one host") }
         let isShort = try await context.leavesTTLKeysOut()
         let fact = isShort ? "gate_permanent_max_index" : "gate_max_index"
-        let migrated = try await context.fact(fact).flatMap { Int64($0) }
+        let frozen = try await context.fact(fact).flatMap { Int64($0) }
+        let migrated = try await Self.migratedRevision(context, frozen: frozen)
         // Revision 0 means “the newest” to etcdctl, and 1 is the one of a store without keys.
         let revision = migrated.map { max($0, 1) }
         async let compared = ClusterProbe.compareHashes(nodes, at: revision)
@@ -62,6 +64,20 @@ package struct EtcdVerified: Action {
             "\(nodes.count) members equal (\(hash)); \(stores.v3.keys.count) keys agree between v2 and v3",
             values
         )
+    }
+
+    /// The revision that the migration left: the highest index at the freeze, or below it where the newest key expired before
+    /// its member was migrated.
+    private static func migratedRevision(
+        _ context: ActionContext,
+        frozen: Int64?
+    ) async throws(ActionFailure) -> Int64? {
+        guard var lowest = frozen else { return nil }
+        for target in context.cluster {
+            let revision = try await context.fact("migrated_revision", of: target.host.name).flatMap { Int64($0) }
+            lowest = min(lowest, revision ?? lowest)
+        }
+        return lowest
     }
 
     private static func listings(

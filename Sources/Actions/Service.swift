@@ -103,7 +103,7 @@ package struct Service: Action {
     }
 
     package func observe(_ context: ActionContext) async throws(ActionFailure) -> Observation {
-        let report = try await context.requiredTarget().report(try script(context).look(timeout: context.timeout))
+        let report = try await settledLook(context)
         let isUp = report["up"] == "yes"
         let isDown = report["up"] == "no"
         let isHeld = report["held"] == "yes"
@@ -134,6 +134,25 @@ package struct Service: Action {
         }
         let shown = isUp ? "runs" : isDown ? "does not run" : "is in the state \(report["state"] ?? "unknown")"
         return .inDoubt("\(name) \(shown)\(isHeld ? ", and pawl holds it down" : ", and not by this run")")
+    }
+
+    /// What the node shows, once a stop that outlived its controller has ended there and was judged.
+    ///
+    /// A member that stops while the others do looks for somebody to lead in its place, and takes seconds. To start it
+    /// meanwhile would be in vain: its stop would come behind the start.
+    private func settledLook(_ context: ActionContext) async throws(ActionFailure) -> NodeReport {
+        let deadline = ContinuousClock.now + within
+        var looksAtUnjudged = 0
+        while true {
+            let look = try script(context).look(timeout: context.timeout)
+            let report = try await context.requiredTarget().report(look)
+            let isStopping = report["state"]?.hasPrefix("deactivating") == true
+            let isUnjudged = report["up"] == "no" && report["held"] == "yes" && report["clean"] == "no"
+            if isUnjudged { looksAtUnjudged += 1 }
+            let mayChange = isStopping || isUnjudged && looksAtUnjudged < 5
+            if state != .stopped || !mayChange || ContinuousClock.now > deadline || Task.isCancelled { return report }
+            try? await Task.sleep(for: .milliseconds(300))
+        }
     }
 
     package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {

@@ -12,6 +12,11 @@ package struct MigrationBaseline: Sendable, Hashable {
     package var ttlKeys: Int?
     /// Keys that expire are left out.
     package var noTTL: Bool
+    /// Keys that expire may have done so since.
+    package var mayHaveExpired = false
+
+    /// How few keys there may be, where the baseline knows.
+    var fewest: Int? { keys.map { $0 - (noTTL || mayHaveExpired ? ttlKeys ?? 0 : 0) } }
 
     package init(maxIndex: Int? = nil, keys: Int? = nil, ttlKeys: Int? = nil, noTTL: Bool = false) {
         self.maxIndex = maxIndex
@@ -76,7 +81,7 @@ package struct MigrationOutcome: Sendable, Hashable {
             throw Failure(message: "etcdctl could not read a snapshot and set it aside as .broken")
         }
         let isEmpty = report["last"] == "no v2 keys to migrate"
-        if isEmpty, baseline.keys != 0 {
+        if isEmpty, baseline.keys != 0, !baseline.mayHaveExpired || baseline.fewest != 0 {
             let known = baseline.keys.map { "\($0) keys are expected" } ?? "no baseline says that there are none"
             throw Failure(message: "etcdctl found no v2 keys, and \(known)")
         }
@@ -141,19 +146,23 @@ package struct MigrationOutcome: Sendable, Hashable {
             remark = "how many keys expire is not known, so the number of keys was only bounded"
         case let expected?:
             let wanted = expected - (leavesOut ? baseline.ttlKeys ?? 0 : 0)
-            guard keys == wanted else {
-                throw Failure(message: "the db holds \(keys) new keys where \(wanted) are expected")
+            let fewest = baseline.fewest ?? wanted
+            guard (min(fewest, wanted)...wanted).contains(keys) else {
+                let bound = fewest < wanted ? "\(fewest) to \(wanted)" : "\(wanted)"
+                throw Failure(message: "the db holds \(keys) new keys where \(bound) are expected")
             }
+            if keys < wanted { remark = "\(wanted - keys) keys have expired since the baseline" }
         case nil:
             guard keys > 0, after.revision > 0 else { throw Failure(message: "the db holds no migrated key") }
             remark = "no baseline was recorded, so only the presence of keys was checked"
         }
         guard let maxIndex = baseline.maxIndex, keys > 0 else { return (after.revision, keys, remark) }
-        let isRight = leavesOut ? (1...max(1, maxIndex)).contains(after.revision) : after.revision == maxIndex
+        let isBound = leavesOut || remark != nil && baseline.mayHaveExpired
+        let isRight = isBound ? (1...max(1, maxIndex)).contains(after.revision) : after.revision == maxIndex
         guard isRight else {
             throw Failure(
                 message:
-                    "the db is at revision \(after.revision) where \(leavesOut ? "at most " : "")\(maxIndex) is expected"
+                    "the db is at revision \(after.revision) where \(isBound ? "at most " : "")\(maxIndex) is expected"
             )
         }
         return (after.revision, keys, remark)

@@ -111,7 +111,7 @@ extension Migration {
         ])
         return RemoteCommand(
             "restore \(dataDir) from \(backup.path)",
-            script: head + values + Self.indexFunction + Self.restoreScript,
+            script: head + values + ConsistentIndex.shellFunction + Self.indexFunction + Self.restoreScript,
             effect: .mutating,
             timeout: timeout
         )
@@ -160,14 +160,6 @@ extension Migration {
     /// It works on a copy beside the db, which is renamed into place when it is proven: no key more than before, and an
     /// index that is not below the newest snapshot's, without which etcd would not start (`recoverSnapshotBackend`).
     private static let indexFunction = #"""
-        last_index() {
-          highest=0
-          for offset in $(grep -aob consistent_index "$1" | cut -d : -f 1); do
-            value=$(od -An -tx1 -j $((offset + 16)) -N 8 "$1" | tr -d ' \n')
-            case "$value" in 0000*) if [ $((0x$value)) -gt "$highest" ]; then highest=$((0x$value)); fi ;; esac
-          done
-          echo "$highest"
-        }
         status_of() {
           ETCDCTL_API=3 "$ETCDCTL" snapshot status "$1" -w json 2>/dev/null </dev/null |
             sed -n 's/.*"revision":\([0-9]*\),"totalKey":\([0-9]*\).*/\1 \2/p'

@@ -53,6 +53,24 @@ struct MigrationDecisionTests {
         }
     }
 
+    @Test(arguments: [
+        (6, 9, 0, true), (7, 12, 1, true), (8, 12, 2, true), (8, 12, 1, false), (6, 12, 2, false), (5, 9, 1, false),
+    ])
+    func `keys that may have expired since the baseline are counted as such`(
+        keys: Int,
+        maxIndex: Int,
+        ttl: Int,
+        isRight: Bool
+    ) {
+        var baseline = MigrationBaseline(maxIndex: maxIndex, keys: keys, ttlKeys: ttl)
+        baseline.mayHaveExpired = true
+        let outcome = try? MigrationOutcome.judge(report(Self.good), baseline: baseline)
+        #expect((outcome != nil) == isRight)
+        #expect((outcome?.remark?.contains("have expired") == true) == (isRight && keys > 6))
+        baseline.mayHaveExpired = false
+        #expect(((try? MigrationOutcome.judge(report(Self.good), baseline: baseline)) != nil) == (keys == 6 && isRight))
+    }
+
     @Test(arguments: [(1, true), (2, false), (nil, true)])
     func `left out keys are counted, or bounded where their number is not known`(_ ttl: Int?, isRight: Bool) {
         let baseline = MigrationBaseline(maxIndex: 12, keys: 7, ttlKeys: ttl, noTTL: true)
