@@ -29,12 +29,16 @@ struct PlanCommand: AsyncParsableCommand {
             let ways = HostDirectory(loaded, connector: session.connector)
             let (play, hosts) = try await Discovery.complete(loaded, request, over: ways)
             let survey = try await Surveyor.survey(play, hosts.readOnly())
+            let opinion = await WayAdvisor.look(play, hosts.readOnly())
             await hosts.closeAll()
             let plan = Planner.plan(play, survey)
+            let screen = opinion.map { WayScreen(opinion: $0, play: play, request: request) }
             if let out { try PlanFile.write(plan, to: out) }
             switch session.output {
-            case .text: Terminal.write(PlanScreen.render(plan, width: Terminal.width))
-            case .json: Terminal.write(try PlanFile.text(plan))
+            case .text:
+                Terminal.write(PlanScreen.render(plan, width: Terminal.width))
+                if let screen { Terminal.write("\n" + screen.text) }
+            case .json: Terminal.write(try PlanFile.text(plan, beside: screen))
             }
         }
     }

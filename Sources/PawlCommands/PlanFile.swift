@@ -7,10 +7,24 @@ import Rollout
 
 /// A plan in a file: made by `pawl plan --out`, demanded by `pawl run --plan`.
 enum PlanFile {
-    static func text(_ plan: Plan) throws -> String {
+    /// The plan as JSON; with what is said of it under `advice`, where there is something.
+    static func text(_ plan: Plan, beside screen: WayScreen? = nil) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(plan), as: UTF8.self) + "\n"
+        return String(decoding: try encoder.encode(Text(plan: plan, screen: screen)), as: UTF8.self) + "\n"
+    }
+
+    private struct Text: Encodable {
+        var plan: Plan
+        var screen: WayScreen?
+
+        private enum CodingKeys: CodingKey { case advice }
+
+        func encode(to encoder: any Encoder) throws {
+            try plan.encode(to: encoder)
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encodeIfPresent(screen?.record, forKey: .advice)
+        }
     }
 
     static func write(_ plan: Plan, to path: String) throws {
