@@ -42,7 +42,7 @@ package enum Planner {
     private static func entry(_ step: Play.Step, of play: Play) -> PlanLayout.Entry {
         // Inside a host's unit everything belongs to that host, also an action that looks at all of them.
         let isClusterWide = step.scope == .cluster && step.phase != .steps
-        return PlanLayout.Entry(
+        var entry = PlanLayout.Entry(
             phase: step.phase,
             number: step.number,
             isClusterWide: isClusterWide,
@@ -50,6 +50,9 @@ package enum Planner {
         ) { id, host in
             planned(step, id: id, host: host, in: play)
         }
+        entry.place = step.place
+        entry.isOneByOne = step.isOneByOne
+        return entry
     }
 
     private static func planned(_ step: Play.Step, id: StepID, host: String?, in play: Play) -> PlannedStep {

@@ -24,6 +24,9 @@ package struct Play: Sendable {
         /// Its place in its phase, from 1.
         package var number: Int
         package var scope: ActionScope
+        /// Which of the hosts do it, by their place in the order of the plan.
+        package var place = PlanLayout.Place.everyone
+        package var isOneByOne = false
         /// By host; a step of cluster scope is resolved with the first host's variables and stands under each.
         package var byHost: [String: ResolvedStep]
         /// The hosts it is for, in inventory order.

@@ -118,6 +118,8 @@ package struct PlayLoader {
             phase: phase,
             number: template.number,
             scope: type.scope,
+            place: template.only.flatMap { PlanLayout.Place(rawValue: $0.value.rawValue) } ?? .everyone,
+            isOneByOne: template.throttle != nil,
             byHost: byHost,
             hosts: targets
         )

@@ -120,10 +120,13 @@ package struct RollbackPlanner: Sendable {
                     "run \(record.id) changed no member's data; there is nothing to take back"
                 )
             }
+            try refuseNewCluster(record)
             return record
         }
         for record in try await store.runs() where record.state != .rolledBack {
-            if try await hasChangedMembers(record) { return record }
+            guard try await hasChangedMembers(record) else { continue }
+            try refuseNewCluster(record)
+            return record
         }
         throw RunControllerError(.unknownRun, "no run in this state directory changed a member's data")
     }
@@ -135,6 +138,20 @@ package struct RollbackPlanner: Sendable {
         guard plan.steps.contains(where: { $0.phase == .steps && $0.effect == .once }) else { return false }
         let machine = RolloutMachine(plan: plan, history: try await RunJournal(store: store, run: record.id).history())
         return plan.hosts.contains { machine.progress(of: $0) != .untouched }
+    }
+
+    /// Members that joined a new cluster have other ids than their backups, so they go back all together or not at all.
+    private func refuseNewCluster(_ record: RunRecord) throws {
+        let plan = try JSONDecoder().decode(Plan.self, from: Data(record.planJSON.utf8))
+        guard plan.steps.contains(where: { $0.action == EtcdNewCluster.schema.word }) else { return }
+        throw RunControllerError(
+            .refused,
+            "run \(record.id) made a new cluster of its members, which cannot be taken back one by one",
+            remedy:
+                "while it is halted, `pawl resume` goes on with it; by hand, with writers stopped: (1) stop etcd on all hosts; "
+                + "(2) on each, move `member` in the data directory away, and copy it back from `tree` in the run's backup with "
+                + "`cp -a`; (3) start etcd on all hosts together. v3 writes since are lost"
+        )
     }
 
     private func refuseOpenRollback(of origin: RunRecord) async throws {

@@ -73,14 +73,19 @@ extension EtcdSettings {
 
     /// The shell command line of an etcdctl call on the node.
     package func commandLine(_ command: EtcdctlCommand, seconds: Int = 5) -> String {
+        commandLine(words: command.words, isLocal: command.isLocal, seconds: seconds)
+    }
+
+    /// The shell command line of etcdctl with these words.
+    func commandLine(words command: [String], isLocal: Bool = false, seconds: Int) -> String {
         var words = ["timeout", String(seconds + 2), etcdctl]
-        if !command.isLocal {
+        if !isLocal {
             words += ["--endpoints", endpoint, "--dial-timeout", "3s", "--command-timeout", "\(seconds)s"]
             if let caCertificate { words += ["--cacert", caCertificate] }
             if let certificate { words += ["--cert", certificate] }
             if let key { words += ["--key", key] }
         }
-        return ShellQuoting.line(words + command.words)
+        return ShellQuoting.line(words + command)
     }
 
     /// The words that every curl transfer needs: no curlrc, no proxy, the node's own certificates, and HTTP/1.1, whose

@@ -63,6 +63,7 @@ struct PlaybookKeys {
             sections: [:]
         )
         for entry in entries { read(entry, into: &playbook) }
+        refusePlaces(in: playbook)
         // A misspelt key was reported as such, and is not missing as well.
         let misspelt = entries.compactMap { ClosestName.of($0.key, in: Self.keys) }
         if !entries.contains(where: { $0.key == "hosts" }), !misspelt.contains("hosts") {
@@ -73,6 +74,16 @@ struct PlaybookKeys {
             report(start, "the playbook has no steps", "write them under 'steps'")
         }
         return playbook
+    }
+
+    /// Which host is the last is known only where the hosts go through the steps together.
+    private mutating func refusePlaces(in playbook: Playbook) {
+        guard playbook.serial.value != .all else { return }
+        for step in playbook.sections[.steps] ?? [] {
+            for (key, location) in [("only", step.only?.location), ("throttle", step.throttle?.location)] {
+                if let location { report(location, "'\(key)' of a step is for playbooks with 'serial: all'") }
+            }
+        }
     }
 
     private var defaultName: String {

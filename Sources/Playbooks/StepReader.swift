@@ -4,7 +4,7 @@ import Fleet
 
 /// Reads the steps of one part of a playbook.
 struct StepReader {
-    private static let stepKeys = ["name", "timeout", "hosts", "become"]
+    private static let stepKeys = ["name", "timeout", "hosts", "become", "only", "throttle"]
     /// Keys of Ansible's tasks that people will try, with what to do instead.
     private static let ansibleKeys = [
         "when": "a step has no conditions; write a playbook for each case",
@@ -20,6 +20,7 @@ struct StepReader {
         "block": "steps are not nested",
         "vars": "set variables under the playbook's 'vars'",
         "delegate_to": "use 'hosts' in 'freeze' and 'thaw'",
+        "run_once": "use 'only: last' with 'serial: all'",
         "become_user": "use 'as' of 'command', or the inventory's ansible_become_user",
         "shell": "use 'command'",
         "systemd": "use 'service'",
@@ -121,6 +122,14 @@ struct StepReader {
             switch entry.key {
             case "hosts":
                 readHosts(entry, into: &step)
+            case "only":
+                step.only = choice(entry, of: StepTemplate.Only.allCases.map(\.rawValue)).flatMap { text in
+                    StepTemplate.Only(rawValue: text).map { .init(value: $0, location: entry.keyLocation) }
+                }
+            case "throttle":
+                step.throttle = choice(entry, of: ["1"]).flatMap(Int.init).map {
+                    .init(value: $0, location: entry.keyLocation)
+                }
             case "name":
                 step.name = setting(entry, as: .string)
             case "timeout":
@@ -145,6 +154,21 @@ struct StepReader {
         }
         diagnostics += checker.diagnostics
         return node
+    }
+
+    /// One of a few words, in `steps` only, and the same for all hosts.
+    private mutating func choice(_ entry: YAMLEntry, of words: [String]) -> String? {
+        guard section == .steps else {
+            report(entry.keyLocation, "'\(entry.key)' is for 'steps' only")
+            return nil
+        }
+        let text = entry.value.scalar?.text
+        if let text, words.contains(text) { return text }
+        if !entry.value.isInvalid {
+            let shown = text.map { "'\($0.prefix(60))'" } ?? entry.value.kindName
+            report(entry.value.location, "'\(entry.key)' must be \(words.joined(separator: " or ")), not \(shown)")
+        }
+        return nil
     }
 
     private mutating func readHosts(_ entry: YAMLEntry, into step: inout StepTemplate) {

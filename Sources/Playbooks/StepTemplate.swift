@@ -14,6 +14,15 @@ package struct StepTemplate: Sendable {
     package var actionLocation: SourceLocation
     /// The pattern of the hosts it runs on, where these are not the playbook's; in `freeze` and `thaw` only.
     package var hosts: Playbook.Located<String>?
+    /// `last` or `others`, where not all hosts do it; with `serial: all` only.
+    package var only: Playbook.Located<Only>?
+    /// How many hosts at a time, where the step is no barrier; with `serial: all` only.
+    package var throttle: Playbook.Located<Int>?
+
+    /// Hosts by their place in the order of the plan.
+    package enum Only: String, Sendable, CaseIterable {
+        case last, others
+    }
 
     var name: TemplatedNode?
     var timeout: TemplatedNode?

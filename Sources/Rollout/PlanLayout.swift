@@ -5,6 +5,15 @@
 /// The order of the phases: tools, preflight, freeze, gate (the baseline), prepare, then batch after batch with a gate between
 /// them, then postflight (a last gate where there is none), then thaw. The postflight comes before the thaw because its proofs hold only while nothing writes.
 package struct PlanLayout: Sendable {
+    /// Hosts by their place in the order in which they are changed.
+    package enum Place: String, Sendable, CaseIterable {
+        case everyone
+        /// The last one: with `order: leader-last` the leader's, whose log has every acknowledged write.
+        case last
+        /// All but the last one.
+        case others
+    }
+
     /// One step of the playbook, before it is laid out.
     package struct Entry: Sendable {
         package var phase: Phase
@@ -14,6 +23,10 @@ package struct PlanLayout: Sendable {
         package var isClusterWide: Bool
         /// The hosts it is for, in inventory order; ignored where it is cluster-wide.
         package var hosts: [String]
+        /// Which of its hosts it is for, where all of them go at once.
+        package var place = Place.everyone
+        /// Where all hosts go at once: whether this step is done on one after the other all the same.
+        package var isOneByOne = false
         /// Makes the planned step for a host, or for all (`nil`).
         package var make: @Sendable (_ id: StepID, _ host: String?) -> PlannedStep
 
@@ -132,8 +145,18 @@ package struct PlanLayout: Sendable {
     }
 
     private mutating func addBarrier(_ entry: Entry) {
-        let lanes = hosts.map { host in Stage.Lane(host: host, steps: [plan(entry, host: host, suffix: "")]) }
-        stages.append(Stage(id: "steps.\(entry.number)@all", phase: .steps, lanes: lanes))
+        let chosen =
+            switch entry.place {
+            case .everyone: hosts
+            case .last: Array(hosts.suffix(1))
+            case .others: Array(hosts.dropLast())
+            }
+        let groups = entry.isOneByOne ? chosen.map { [$0] } : [chosen]
+        for group in groups where !group.isEmpty {
+            let lanes = group.map { host in Stage.Lane(host: host, steps: [plan(entry, host: host, suffix: "")]) }
+            let suffix = entry.isOneByOne ? group.joined() : "all"
+            stages.append(Stage(id: "steps.\(entry.number)@\(suffix)", phase: .steps, lanes: lanes))
+        }
     }
 
     private mutating func addUndoOfFreeze() {

@@ -122,6 +122,8 @@ struct ClusterFixture: Sendable {
     static let playbook = repository + "/playbooks/migrate_etcd_v2_to_v3.yaml"
     /// The one whose `etcdctl migrate` runs while the member is out.
     static let inPlace = repository + "/playbooks/migrate_etcd_v2_to_v3_in_place.yaml"
+    /// The one that migrates one member, and adds the others to it.
+    static let reseed = repository + "/playbooks/migrate_etcd_v2_to_v3_reseed.yaml"
     /// The one that stops all members.
     static let stopped = repository + "/playbooks/migrate_etcd_v2_to_v3_stopped.yaml"
 }

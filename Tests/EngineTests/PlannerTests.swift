@@ -110,7 +110,27 @@ import Testing
         #expect(prepared.steps.allSatisfy { $0.phase != .prepare || $0.isJob })
     }
 
-    @Test(arguments: ["migrate_etcd_v2_to_v3", "migrate_etcd_v2_to_v3_in_place", "backup_etcd", "restart_etcd"])
+    @Test func `a reseed migrates on the leader's host, and the others join it one by one`() throws {
+        let play = try shipped("migrate_etcd_v2_to_v3_reseed")
+        let plan = Planner.plan(play, survey(last: "n2"))
+        #expect(WayAdvisor.way(of: play) == .reseed)
+        func hosts(_ action: String) -> [String?] { plan.steps.filter { $0.action == action }.map(\.host) }
+        #expect(hosts("etcd_migrate") == ["n2"] && hosts("etcd_new_cluster") == ["n2"])
+        #expect(hosts("etcd_set_aside") == ["n1", "n3"] && hosts("etcd_rejoin") == ["n1", "n3"])
+        let joins = plan.stages.filter { stage in
+            stage.lanes.contains { $0.steps.contains { $0.text.hasPrefix("steps.7/") } }
+        }
+        #expect(joins.map(\.lanes.count) == [1, 1])
+        #expect(!plan.needsQuorum)
+        #expect(WayAdvisor.way(of: try shipped("migrate_etcd_v2_to_v3_stopped")) == .stopped)
+        #expect(WayAdvisor.way(of: try shipped("migrate_etcd_v2_to_v3_in_place")) == .rolling)
+        #expect(WayAdvisor.way(of: try shipped("backup_etcd")) == nil)
+    }
+
+    @Test(arguments: [
+        "migrate_etcd_v2_to_v3", "migrate_etcd_v2_to_v3_in_place", "migrate_etcd_v2_to_v3_stopped",
+        "migrate_etcd_v2_to_v3_reseed", "backup_etcd", "restart_etcd",
+    ])
     func `every shipped playbook can be planned`(name: String) throws {
         let play = try shipped(name)
         let plan = Planner.plan(play, survey(last: "n3"))

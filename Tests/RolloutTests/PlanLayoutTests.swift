@@ -39,6 +39,27 @@ struct PlanLayoutTests {
         #expect(plan.stages.filter { $0.phase == .steps }.allSatisfy { $0.lanes.map(\.host) == ["n1", "n2", "n3"] })
     }
 
+    @Test func `with serial all, a step may be for the last host, or for the others one by one`() {
+        func entry(_ number: Int, _ place: PlanLayout.Place, oneByOne: Bool = false) -> PlanLayout.Entry {
+            var entry = PlanLayout.Entry(phase: .steps, number: number, isClusterWide: false, hosts: []) { id, host in
+                PlannedStep(id: id, phase: .steps, host: host, name: "", action: "", effect: .once, digest: "")
+            }
+            (entry.place, entry.isOneByOne) = (place, oneByOne)
+            return entry
+        }
+        let entries = [entry(1, .everyone), entry(2, .last), entry(3, .others), entry(4, .others, oneByOne: true)]
+        let stages = PlanLayout.lay(entries, over: ["n1", "n2", "n3"], serial: .all).stages
+        #expect(
+            stages.map(\.id) == ["steps.1@all", "steps.2@all", "steps.3@all", "steps.4@n1", "steps.4@n2"]
+        )
+        #expect(
+            stages.map { $0.lanes.map(\.host) } == [["n1", "n2", "n3"], ["n3"], ["n1", "n2"], ["n1"], ["n2"]]
+        )
+        // A cluster of one has no others.
+        let alone = PlanLayout.lay(entries, over: ["n1"], serial: .all).stages
+        #expect(alone.map(\.id) == ["steps.1@all", "steps.2@all"])
+    }
+
     @Test func `step ids say phase, number and host, and are unique`() {
         let plan = SamplePlan().make()
         let ids = plan.steps.map(\.id.text)

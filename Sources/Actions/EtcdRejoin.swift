@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Etcd
+import Fleet
+import Playbooks
+import Remote
+import Rollout
+
+/// `etcd_rejoin`: adds a stopped member, whose data was set aside, to the new cluster, and proves that it got everything.
+package struct EtcdRejoin: Action {
+    package static let schema = ActionSchema(
+        word: "etcd_rejoin",
+        summary: """
+            Adds a member whose data was set aside to the cluster that `etcd_new_cluster` founded, under its old name and peer \
+            URLs, starts it empty, and waits until it is a voter that holds the same v3 store.
+            """,
+        parameters: [
+            .init("service", .string, required: true, "The unit that runs etcd."),
+            .init("data_dir", .path, required: true, "The data directory of the member."),
+            .init("wal_dir", .path, "The WAL directory, when it is outside the data directory. Empty means none."),
+            .init("within", .duration, default: .int(300), "How long it may take until it has caught up."),
+        ],
+        example: """
+            - etcd_rejoin: { service: etcd, data_dir: /var/lib/etcd/default }
+              only: others
+              throttle: 1
+            """
+    )
+    package static let scope = ActionScope.host
+
+    private let service: String
+    private let dataDir: String
+    private let walDir: String?
+    private let within: Duration
+
+    package init(_ parameters: Parameters) throws(ActionFailure) {
+        guard let service = parameters.string("service") else { throw ActionFailure("a service needs a name") }
+        self.service = service
+        dataDir = try requirePath(parameters.string("data_dir"), "data_dir")
+        walDir = try parameters.string("wal_dir").map { path throws(ActionFailure) in try requirePath(path, "wal_dir") }
+        within = parameters.duration("within") ?? .seconds(300)
+    }
+
+    package var traits: ActionTraits {
+        ActionTraits(
+            effect: .repeatable,
+            availability: .bringsBack,
+            resource: "service \(service)",
+            hasUndo: true,
+            defaultTimeout: within * 3
+        )
+    }
+
+    package func observe(_ context: ActionContext) async throws(ActionFailure) -> Observation {
+        let started = try Service.step(service, "started", within: within)
+        let look = try await context.unitSettings(service).findCommand(timeout: context.timeout)
+        let hasSettings = try await context.requiredTarget().report(look)["settings"] == "yes"
+        let hasJoined = try await context.hostFact(Self.rejoined) != nil
+        switch try await started.observe(context) {
+        case .done where !hasSettings && hasJoined:
+            return .done(Evidence("the member runs, and has joined the new cluster"))
+        case .notBegun(let why) where !hasSettings: return .notBegun(why)
+        default: return .inDoubt("the member was on its way into the new cluster")
+        }
+    }
+
+    /// Every piece may be found done: what was begun earlier is looked at, and gone on with.
+    package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
+        let target = try context.requiredTarget()
+        let node = target.etcdNode
+        let seed = try await seed(context)
+        let (name, urls) = try await identity(context)
+        let deadline = ContinuousClock.now + within
+        var list = try await members(seed.etcdNode)
+        if let stale = list.members.first(where: { !Set($0.peerURLs).isDisjoint(with: urls) }), !stale.isStarted {
+            // Who has not come up under this id may have left half of its data.
+            try await seed.change(.remove(stale.id), context)
+            list = try await members(seed.etcdNode)
+        }
+        if !list.members.contains(where: { !Set($0.peerURLs).isDisjoint(with: urls) }) {
+            _ = try await Service.step(service, "stopped", within: within, mustBeClean: false).perform(context)
+            let data = MemberData(dataDir: dataDir, walDir: walDir, run: context.run)
+            _ = try await target.report(data.emptyCommand(timeout: context.timeout))
+            let isLearner = try await context.fact(ReseedFact.hasLearners) == "yes"
+            try await seed.change(.add(name: name, peerURLs: urls, isLearner: isLearner), context)
+            list = try await members(seed.etcdNode)
+        }
+        let settings = try await context.unitSettings(
+            service,
+            ["initial-cluster": Self.initialCluster(list, name, urls), "initial-cluster-state": "existing"]
+        )
+        _ = try await target.report(settings.putCommand(timeout: context.timeout))
+        _ = try await Service.step(service, "started", within: within).perform(context)
+        try await promote(urls, seed, context, until: deadline)
+        let health = try await catchUp(node, with: seed.etcdNode, until: deadline)
+        _ = try await target.report(settings.removeCommand(timeout: context.timeout))
+        let hash = try await compare([seed.etcdNode, node])
+        try await context.replaceMemberID(by: health.memberID)
+        try await context.record(Self.rejoined, "\(health.memberID)")
+        return Evidence(
+            "\(name) is member \(health.memberID) of \(health.list.voters.count) voters and equal to \(seed.host.name): \(hash)",
+            ["member_id": "\(health.memberID)", "hash": "\(hash.hash)", "revision": "\(hash.revision)"]
+        )
+    }
+
+    /// Stops it; the data that it got goes when what was set aside comes back.
+    package func undo(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
+        let target = try context.requiredTarget()
+        let stop = try Service.step(service, "stopped", within: within, mustBeClean: false)
+        let evidence = try await stop.perform(context)
+        _ = try await target.report(try await context.unitSettings(service).removeCommand(timeout: context.timeout))
+        try await context.putMemberIDBack()
+        try await context.record(Self.rejoined, "")
+        return evidence
+    }
+
+    private static let rejoined = "rejoined"
+
+    // MARK: - Pieces
+
+    private func seed(_ context: ActionContext) async throws(ActionFailure) -> ActionTarget {
+        guard let name = try await context.fact(ReseedFact.seed),
+            let seed = context.cluster.first(where: { $0.host.name == name })
+        else {
+            throw ActionFailure(
+                "no member has founded a new cluster in this run",
+                remedy: "put a step `etcd_new_cluster` before `etcd_rejoin`"
+            )
+        }
+        return seed
+    }
+
+    private func identity(_ context: ActionContext) async throws(ActionFailure) -> (name: String, urls: [String]) {
+        guard let name = try await context.hostFact(ReseedFact.name),
+            let urls = try await context.hostFact(ReseedFact.peerURLs)
+        else {
+            throw ActionFailure(
+                "name and peer URLs of the member are not known",
+                remedy: "put `etcd_reseed_ready` under `preflight`"
+            )
+        }
+        return (name, urls.split(separator: ",").map(String.init))
+    }
+
+    private func members(_ node: EtcdNode) async throws(ActionFailure) -> MemberList {
+        switch await ClusterProbe.health([node])[node.name] {
+        case .success(let health)?: return health.list
+        case .failure(let error)?: throw ActionFailure("the new cluster cannot be asked for its members: \(error)")
+        case nil: throw ActionFailure("the new cluster was not asked for its members")
+        }
+    }
+
+    /// All members that have a name, and this one, as `initial-cluster` wants them.
+    static func initialCluster(_ list: MemberList, _ name: String, _ urls: [String]) -> String {
+        let others = list.members.filter { $0.isStarted && Set($0.peerURLs).isDisjoint(with: urls) }
+        return
+            (others.flatMap { member in member.peerURLs.map { "\(member.name)=\($0)" } } + urls.map { "\(name)=\($0)" })
+            .joined(separator: ",")
+    }
+
+    /// A learner may vote when it has caught up, which the leader judges.
+    private func promote(
+        _ urls: [String],
+        _ seed: ActionTarget,
+        _ context: ActionContext,
+        until deadline: ContinuousClock.Instant
+    ) async throws(ActionFailure) {
+        while true {
+            let list = try await members(seed.etcdNode)
+            guard let member = list.members.first(where: { !Set($0.peerURLs).isDisjoint(with: urls) }) else {
+                throw ActionFailure(
+                    "the member is not in the list of the new cluster any more",
+                    remedy: "look who removed it"
+                )
+            }
+            guard member.isLearner else { return }
+            do throws(ActionFailure) {
+                try await seed.change(.promote(member.id), context)
+            } catch {
+                guard ContinuousClock.now < deadline, !Task.isCancelled else {
+                    throw ActionFailure("the member does not catch up: \(error.message)", remedy: error.remedy)
+                }
+                context.progress("waiting until \(member.id) has caught up")
+                try? await Task.sleep(for: .milliseconds(300))
+            }
+        }
+    }
+
+    private func catchUp(
+        _ node: EtcdNode,
+        with seed: EtcdNode,
+        until deadline: ContinuousClock.Instant
+    ) async throws(ActionFailure) -> MemberHealth {
+        let index = await ClusterProbe.statuses([seed])[seed.name].flatMap { try? $0.get().raftAppliedIndex } ?? 0
+        let left = max(.seconds(5), deadline - ContinuousClock.now)
+        do throws(EtcdProbeError) {
+            let outcome = try await HealthyScript(settings: node.settings, within: left, raftIndex: index).run(on: node)
+            if outcome.isSettled, outcome.health.isHealthy { return outcome.health }
+            throw EtcdProbeError(.noAnswer, host: node.name, outcome.health.complaints.joined(separator: "; "))
+        } catch {
+            throw ActionFailure(
+                "the member has joined, and is not healthy after \(within): \(error.message)",
+                remedy: "look at the log of \(service) on \(node.name)"
+            )
+        }
+    }
+
+    private func compare(_ nodes: [EtcdNode]) async throws(ActionFailure) -> HashKV {
+        let comparison = await ClusterProbe.compareHashes(nodes)
+        if let hash = comparison.common { return hash }
+        throw ActionFailure(
+            "the member did not get the migrated data",
+            problems: comparison.problems,
+            remedy: "the member that founded the cluster has no snapshot behind the migration (etcd #8804)"
+        )
+    }
+}

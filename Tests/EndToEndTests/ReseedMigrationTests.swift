@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Lab
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// The migration on one member, to which the others are added anew.
+    @Suite(.serialized, .enabled("needs booted nodes") { geteuid() == 0 })
+    struct ReseedMigrationTests {
+        @Test func `one member is migrated, and the others get its data`() async throws {
+            try await ClusterFixture.with { cluster in
+                try await cluster.seed(LabSeed(keys: 300, ttlKeys: 20))
+                let before = try await Self.members(of: cluster)
+                let output = try await cluster.pawl(Self.arguments(cluster))
+                #expect(output.exitCode == 0, "\(output.all)")
+                try await cluster.expectMigrated()
+                let after = try await Self.members(of: cluster)
+                #expect(after.count == 3 && after.intersection(before).count == 1, "\(before) \(after)")
+                let asides = try await Self.asides(of: cluster)
+                #expect(asides == 2)
+                // A member that is restarted, and one that is written to, is a member like any other.
+                for node in cluster.nodes { try await node.check("systemctl restart etcd") }
+                try await cluster.expectMigrated()
+                let rollback = try await cluster.pawl(["rollback", "--yes", "--state", cluster.stateDirectory])
+                #expect(rollback.exitCode == 4, "\(rollback.all)")
+                #expect(rollback.all.contains("cannot be taken back one by one"), "\(rollback.all)")
+            }
+        }
+
+        @Test func `settings on the command line are given there`() async throws {
+            var options = LabOptions()
+            options.etcd = .init(arguments: ["--snapshot-count=10000", "--force-new-cluster=false"])
+            try await ClusterFixture.with(options: options) { cluster in
+                try await cluster.seed(LabSeed(keys: 100))
+                let output = try await cluster.pawl(Self.arguments(cluster))
+                #expect(output.exitCode == 0, "\(output.all)")
+                try await cluster.expectMigrated()
+            }
+        }
+
+        @Test func `a member that cannot join brings all back to their old cluster`() async throws {
+            try await ClusterFixture.with { cluster in
+                try await cluster.seed(LabSeed(keys: 200))
+                let order = try await cluster.rollingOrder()
+                let before = try await Self.members(of: cluster)
+                // It starts with its own data, and not to join.
+                try await order[1].replaceProgram(
+                    "/usr/bin/etcd",
+                    with: #"[ "${ETCD_INITIAL_CLUSTER_STATE-}" != existing ] || exit 1; exec $ORIGINAL "$@""#
+                )
+                let output = try await cluster.pawl(Self.arguments(cluster))
+                #expect(output.exitCode == 3, "\(output.all)")
+                let report = try output.report()
+                #expect(report.step == "Join the new cluster" && report.host == order[1].name, "\(report)")
+                #expect(report.members.allSatisfy { $0.state == "v2" }, "\(report)")
+                #expect(try await Self.members(of: cluster) == before)
+                for node in cluster.nodes {
+                    #expect(try await cluster.isHealthy(node))
+                    #expect(try await cluster.revision(of: node) == 1)
+                }
+                let asides = try await Self.asides(of: cluster)
+                #expect(asides == 0)
+                try await order[1].restoreProgram("/usr/bin/etcd")
+                try await cluster.expectResumed()
+            }
+        }
+
+        @Test func `a controller that is killed in each phase in turn is resumed to the same end`() async throws {
+            try await ClusterFixture.with { cluster in
+                try await cluster.seed(LabSeed(keys: 200))
+                var arguments = Self.arguments(cluster)
+                let phases = [
+                    ("Found the new cluster", "step_started"), ("Set the old data aside", "step_finished"),
+                    ("Join the new cluster", "step_started"), ("Join the new cluster", "step_finished"),
+                ]
+                for (step, event) in phases {
+                    let output = try await cluster.follow(arguments) { pawl in
+                        try await pawl.wait(for: "\(event) \(step)") { $0.event == event && $0.name == step }
+                        // In the middle of it, where it has just begun.
+                        if event == "step_started" { try await Task.sleep(for: .milliseconds(700)) }
+                        pawl.send(SIGKILL)
+                    }
+                    #expect(output.exitCode == 128 + Int(SIGKILL), "\(step): \(output.all)")
+                    arguments = cluster.resumeArguments + ClusterFixture.json
+                }
+                try await cluster.expectResumed()
+            }
+        }
+
+        private static func arguments(_ cluster: ClusterFixture) -> [String] {
+            cluster.runArguments(ClusterFixture.reseed, ["-e", "ttl_keys=warn"] + ClusterFixture.json)
+        }
+
+        /// The ids of all members, as each of them has them.
+        private static func members(of cluster: ClusterFixture) async throws -> Set<String> {
+            var lists: Set<Set<String>> = []
+            for node in cluster.nodes {
+                let list = try await cluster.etcdctl(node, "member list").stdout
+                lists.insert(Set(list.split(separator: "\n").map { String($0.prefix { $0 != "," }) }))
+            }
+            #expect(lists.count == 1, "\(lists)")
+            return lists.first ?? []
+        }
+
+        private static func asides(of cluster: ClusterFixture) async throws -> Int {
+            var count = 0
+            for node in cluster.nodes {
+                let found = try await node.check("ls -d /var/lib/etcd/default/member.pawl-* 2>/dev/null || true")
+                if !found.isEmpty { count += 1 }
+            }
+            return count
+        }
+    }
+}
