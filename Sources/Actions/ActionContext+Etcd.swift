@@ -32,8 +32,21 @@ extension ActionContext {
         return hosts
     }
 
-    /// Whether keys with a TTL were, or are to be, left out: `host:no_ttl` is set on any host.
+    /// The revision that the migration left on all members; `nil` when they were not migrated in this run, or differ.
+    func migratedRevision() async throws(ActionFailure) -> Int64? {
+        var revisions: Set<Int64> = []
+        for target in cluster {
+            guard let text = try await fact("migrated_revision", of: target.host.name), let number = Int64(text) else {
+                return nil
+            }
+            revisions.insert(number)
+        }
+        return revisions.count == 1 ? revisions.first : nil
+    }
+
+    /// Whether keys with a TTL were, or are to be, left out: the preflight said so, or `host:no_ttl` is set on any host.
     func leavesTTLKeysOut() async throws(ActionFailure) -> Bool {
+        if let policy = try await fact("policy.ttl_keys").flatMap(TTLPolicy.init), policy.leavesOut { return true }
         for target in cluster {
             if let value = try await fact("no_ttl", of: target.host.name), value != "false" { return true }
         }

@@ -24,6 +24,7 @@ package enum ActionRegistry {
         EtcdHealthy.self,
         EtcdConsistent.self,
         EtcdVerified.self,
+        EtcdTTLKeys.self,
         EtcdRollbackReady.self,
         EtcdRollback.self,
         EtcdRolledBack.self,

@@ -33,6 +33,7 @@ package struct EtcdMigrate: Action {
                 `etcd_migrated` proves behind it that all were migrated alike.
                 """
             ),
+            TTLPolicy.parameter("With `skip` and `lease`, the same as `no_ttl`; as in `etcd_ready`."),
         ],
         example: """
             - name: Migrate
@@ -49,7 +50,7 @@ package struct EtcdMigrate: Action {
     package init(_ parameters: Parameters) throws(ActionFailure) {
         dataDir = try requirePath(parameters.string("data_dir"), "data_dir")
         walDir = try parameters.string("wal_dir").map { path throws(ActionFailure) in try requirePath(path, "wal_dir") }
-        noTTL = parameters.boolean("no_ttl") ?? false
+        noTTL = parameters.boolean("no_ttl") == true || TTLPolicy(parameters).leavesOut
         mayExpire = parameters.boolean("may_expire") ?? false
     }
 

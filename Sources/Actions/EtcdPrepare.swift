@@ -25,6 +25,7 @@ package struct EtcdPrepare: Action {
                 default: .bool(false),
                 "Leave out keys that expire; must be as in `etcd_migrate`."
             ),
+            TTLPolicy.parameter("With `skip` and `lease`, the same as `no_ttl`; as in `etcd_ready`."),
         ],
         example: """
             - name: Migrate a copy
@@ -40,7 +41,7 @@ package struct EtcdPrepare: Action {
     package init(_ parameters: Parameters) throws(ActionFailure) {
         dataDir = try requirePath(parameters.string("data_dir"), "data_dir")
         walDir = try parameters.string("wal_dir").map { path throws(ActionFailure) in try requirePath(path, "wal_dir") }
-        noTTL = parameters.boolean("no_ttl") ?? false
+        noTTL = parameters.boolean("no_ttl") == true || TTLPolicy(parameters).leavesOut
     }
 
     package var traits: ActionTraits {

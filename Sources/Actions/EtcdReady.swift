@@ -20,12 +20,9 @@ package struct EtcdReady: Action {
                 default: .string("empty"),
                 "Whether the v3 store must be empty; a migration overwrites v3 keys where revisions collide."
             ),
-            .init(
-                "ttl_keys",
-                .choice(["refuse", "warn", "allow", "skip"]),
-                default: .string("refuse"),
-                "What to do with keys that expire: they become permanent, and expire during the roll. `skip` goes with "
-                    + "`no_ttl` of the migration, which leaves them out."
+            TTLPolicy.parameter(
+                "What is to be done with keys that expire, as in the steps that follow: nothing, so that they become "
+                    + "permanent (warn, allow), leave them out (skip), or bind them to leases at the end (lease)."
             ),
             .init(
                 "hidden_keys",
@@ -105,6 +102,7 @@ package struct EtcdReady: Action {
             ("cluster_version", reference.version.cluster.map { "\($0)" } ?? ""),
             ("baseline_keys", "\(fingerprint.keys)"), ("baseline_max_index", "\(fingerprint.newestIndex)"),
             ("baseline_ttl_keys", "\(fingerprint.temporaryKeys)"),
+            ("baseline_inherited_keys", "\(fingerprint.inheritedKeys)"),
             ("baseline_permanent_keys", "\(fingerprint.permanentKeys)"),
             ("baseline_permanent_max_index", "\(fingerprint.newestPermanentIndex)"),
             ("baseline_permanent_fingerprint", fingerprint.permanent),

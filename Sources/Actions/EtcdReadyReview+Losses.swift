@@ -17,7 +17,7 @@ extension EtcdReadyReview {
     private func expiring() -> [EtcdFinding] {
         var findings: [EtcdFinding] = []
         if let most = prints.max(by: { $0.temporaryKeys < $1.temporaryKeys }), most.temporaryKeys > 0 {
-            let isSkipped = requirements.policy(of: .ttlKeys) == .skip
+            let isSkipped = [.skip, .lease].contains(requirements.policy(of: .ttlKeys))
             findings.append(
                 EtcdFinding(
                     .ttlKeys,
@@ -25,8 +25,8 @@ extension EtcdReadyReview {
                         + Self.list(most.expiringNames.map(\.description), of: most.temporaryKeys),
                     why: "they expire while members are migrated, and what is migrated of them is permanent",
                     remedy: isSkipped
-                        ? "they are left out, as no_ttl does"
-                        : "remove them, or leave them out: ttl_keys: skip, with no_ttl for the migration"
+                        ? "they are left out"
+                        : "remove them, or leave them out with ttl_keys: skip, or lease, which gives them leases at the end"
                 )
             )
         }
@@ -37,7 +37,8 @@ extension EtcdReadyReview {
                     "\(most.ttlDirectories) directories have a TTL: "
                         + Self.list(most.expiringDirectoryNames.map(\.description), of: most.ttlDirectories),
                     why: "keys in them are migrated as permanent ones, even with no_ttl",
-                    remedy: "remove the directories' TTL (PUT with dir=true, prevExist=true and an empty ttl)"
+                    remedy: "remove the directories' TTL (PUT with dir=true, prevExist=true and an empty ttl), or allow it with "
+                        + "ttl_keys: skip or lease, so that etcd_ttl_keys sees to those keys at the end"
                 )
             )
         }

@@ -8,7 +8,8 @@ import Rollout
 
 /// `etcd_verified`: the proof at the end that every member was migrated to the same store, and to the right one.
 ///
-/// Everything is compared as of the revision that the migration left, so that v3 clients may already write.
+/// Everything is compared as of the revision that the migration left, so that v3 clients may already write. One member's
+/// node compares its two stores by itself; that the others have the same v3 store their hashes say.
 package struct EtcdVerified: Action {
     package static let schema = ActionSchema(
         word: "etcd_verified",
@@ -35,24 +36,19 @@ package struct EtcdVerified: Action {
     package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
         let nodes = context.etcdNodes
         guard let reader = nodes.last else { throw ActionFailure("etcd_verified needs at least one host") }
-        let isShort = try await context.leavesTTLKeysOut()
-        let fact = isShort ? "gate_permanent_max_index" : "gate_max_index"
-        let frozen = try await context.fact(fact).flatMap { Int64($0) }
-        let migrated = try await Self.migratedRevision(context, frozen: frozen)
-        // Revision 0 means “the newest” to etcdctl, and 1 is the one of a store without keys.
-        let revision = migrated.map { max($0, 1) }
-        async let compared = ClusterProbe.compareHashes(nodes, at: revision)
-        async let read = Self.listings(reader, at: revision)
+        let views = try await Self.views(reader, context)
+        async let compared = ClusterProbe.compareHashes(nodes, at: views.first?.revision)
+        async let agreed = Self.agreement(reader, views)
         let comparison = await compared
+        let agreement = await agreed
         try await refuseSick(comparison.states, context)
         guard let hash = comparison.common else {
             throw ActionFailure("the members' v3 stores are not equal", problems: comparison.problems)
         }
-        let stores: StoreListings
-        do throws(EtcdProbeError) { stores = try (await read).get() } catch { throw ActionFailure(error) }
-        let expired = try await context.fact("gate_ttl_keys").flatMap { Int($0) } ?? 0
-        try Self.compare(stores, withoutTTL: isShort, mayHaveExpired: isShort ? 0 : expired, on: reader.name)
-        var values = ["hash": "\(hash.hash)", "revision": "\(hash.revision)", "keys": "\(stores.v3.keys.count)"]
+        let proof = try agreement.get()
+        var values = [
+            "hash": "\(hash.hash)", "revision": "\(hash.revision)", "keys": "\(proof.keys)", "how": proof.how,
+        ]
         for node in nodes {
             for name in ["hash", "revision", "keys"] {
                 let value = values[name] ?? ""
@@ -60,41 +56,96 @@ package struct EtcdVerified: Action {
                 try await context.facts.record("\(node.name):\(name)", value)
             }
         }
-        return Evidence(
-            "\(nodes.count) members equal (\(hash)); \(stores.v3.keys.count) keys agree between v2 and v3",
-            values
-        )
+        let words =
+            views.isEmpty
+            ? "v2 holds no keys to compare with" : "\(proof.keys) keys agree between v2 and v3"
+        return Evidence("\(nodes.count) members equal (\(hash)); \(words)", values)
     }
 
-    /// The revision that the migration left: the highest index at the freeze, or below it where the newest key expired before
-    /// its member was migrated.
-    private static func migratedRevision(
-        _ context: ActionContext,
-        frozen: Int64?
-    ) async throws(ActionFailure) -> Int64? {
-        guard var lowest = frozen else { return nil }
-        for target in context.cluster {
-            let revision = try await context.fact("migrated_revision", of: target.host.name).flatMap { Int64($0) }
-            lowest = min(lowest, revision ?? lowest)
+    // MARK: - v2 and v3
+
+    /// A state of v3 that must be v2's.
+    struct View: Sendable {
+        /// Revision 0 means “the newest” to etcdctl, and 1 is the one of a store without keys.
+        var revision: Int64
+        /// Whether the migration left keys with a TTL of their own out.
+        var withoutTTL: Bool
+        /// How many keys v3 may have that v2 has forgotten, because they, or a directory above them, have expired.
+        var mayHaveExpired = 0
+    }
+
+    private struct Proof: Sendable {
+        var keys: Int
+        var how: String
+    }
+
+    /// The views of which one must be right; none where v2 is empty.
+    ///
+    /// Within a run it is known what the migration left. Otherwise it is found: a migration leaves the highest of the
+    /// indexes that it migrated, with or without the keys that have a TTL.
+    private static func views(_ reader: EtcdNode, _ context: ActionContext) async throws(ActionFailure) -> [View] {
+        let isShort = try await context.leavesTTLKeysOut()
+        let gate = isShort ? "gate_permanent_max_index" : "gate_max_index"
+        let noted = try await context.fact(gate).flatMap { Int64($0) }
+        if let revision = try await context.migratedRevision() ?? noted {
+            let expiring = try await context.number(isShort ? "gate_inherited_keys" : "gate_ttl_keys") ?? 0
+            let inherited = isShort ? 0 : try await context.number("gate_inherited_keys") ?? 0
+            return [View(revision: max(1, revision), withoutTTL: isShort, mayHaveExpired: expiring + inherited)]
         }
-        return lowest
+        do throws(EtcdProbeError) {
+            let print = try await ClusterProbe.fingerprint(reader)
+            if print.keys == 0 { return [] }
+            return (print.temporaryKeys > 0 ? [true, false] : [false]).map { withoutTTL in
+                let newest = Int64(clamping: print.newestIndex(withoutTTL: withoutTTL))
+                return View(revision: max(1, newest), withoutTTL: withoutTTL)
+            }
+        } catch {
+            throw ActionFailure(error)
+        }
     }
 
-    private static func listings(
-        _ node: EtcdNode,
-        at revision: Int64?
-    ) async -> Result<StoreListings, EtcdProbeError> {
-        do throws(EtcdProbeError) {
-            return .success(try await ClusterProbe.listings(node, at: revision))
+    /// Compares on the node first; the stores are read here only where that does not show that they agree.
+    private static func agreement(_ reader: EtcdNode, _ views: [View]) async -> Result<Proof, ActionFailure> {
+        if views.isEmpty { return .success(Proof(keys: 0, how: "nothing to compare")) }
+        do throws(ActionFailure) {
+            for view in views {
+                if let found = try? await ClusterProbe.agreement(
+                    reader,
+                    at: view.revision,
+                    withoutTTL: view.withoutTTL
+                ), found.doubt == nil {
+                    return .success(Proof(keys: found.v3Keys, how: "compared on \(reader.name)"))
+                }
+            }
+            var first: ActionFailure?
+            for view in views {
+                do throws(ActionFailure) {
+                    return .success(try await read(reader, view))
+                } catch {
+                    first = first ?? error
+                }
+            }
+            throw first ?? ActionFailure("nothing was compared")
         } catch {
             return .failure(error)
         }
     }
 
-    /// Throws the first differences by name.
+    private static func read(_ reader: EtcdNode, _ view: View) async throws(ActionFailure) -> Proof {
+        let stores: StoreListings
+        do throws(EtcdProbeError) {
+            stores = try await ClusterProbe.listings(reader, at: view.revision)
+        } catch {
+            throw ActionFailure(error)
+        }
+        try compare(stores, withoutTTL: view.withoutTTL, mayHaveExpired: view.mayHaveExpired, on: reader.name)
+        return Proof(keys: stores.v3.keys.count, how: "read from \(reader.name)")
+    }
+
+    /// Throws the first differences by name, with the totals of each kind.
     ///
-    /// `withoutTTL` says that the migration left keys with a TTL out; `mayHaveExpired` how many keys had one at the
-    /// freeze, when it did not: migrated, they are permanent, and v2 forgets them.
+    /// `withoutTTL` says that the migration left keys with a TTL out; `mayHaveExpired` how many keys of v3 v2 may have
+    /// forgotten since the freeze: migrated, they are permanent.
     static func compare(
         _ stores: StoreListings,
         withoutTTL: Bool,
@@ -105,12 +156,11 @@ package struct EtcdVerified: Action {
         if withoutTTL { v2.keys = v2.keys.filter { !$0.value.expires } }
         let onlyInV3 = v3.keys.keys.filter { v2.keys[$0] == nil }
         if onlyInV3.count <= mayHaveExpired { for key in onlyInV3 { v3.keys[key] = nil } }
-        let differences = v2.differences(from: v3, names: ("v2", "v3"))
+        let differences = StoreDifferences(v2, v3)
         if differences.count == 0 { return }
-        let rest = differences.count - differences.lines.count
         throw ActionFailure(
             "v2 and v3 differ on \(host) in \(differences.count) keys",
-            problems: differences.lines + (rest > 0 ? ["and \(rest) more keys"] : []),
+            problems: differences.lines(),
             remedy: "if clients still write to v2, stop them: what they write is not in v3"
         )
     }

@@ -110,8 +110,8 @@ struct FrozenGate: Sendable {
 
     /// What both the preflight and the first gate record, the fingerprint last: its presence says that all are there.
     private static let baselineFacts = [
-        "keys", "max_index", "ttl_keys", "permanent_keys", "permanent_max_index", "permanent_fingerprint",
-        "fingerprint",
+        "keys", "max_index", "ttl_keys", "inherited_keys", "permanent_keys", "permanent_max_index",
+        "permanent_fingerprint", "fingerprint",
     ]
 
     // MARK: - v2
@@ -164,6 +164,7 @@ struct FrozenGate: Sendable {
             try await ledger.record("\(prefix)_keys", "\(fingerprint.keys)")
             try await ledger.record("\(prefix)_max_index", "\(fingerprint.newestIndex)")
             try await ledger.record("\(prefix)_ttl_keys", "\(fingerprint.temporaryKeys)")
+            try await ledger.record("\(prefix)_inherited_keys", "\(fingerprint.inheritedKeys)")
             try await ledger.record("\(prefix)_permanent_keys", "\(fingerprint.permanentKeys)")
             try await ledger.record("\(prefix)_permanent_max_index", "\(fingerprint.newestPermanentIndex)")
             try await ledger.record("\(prefix)_permanent_fingerprint", fingerprint.permanent)
@@ -230,13 +231,17 @@ struct FrozenGate: Sendable {
         let isShort = leavesTTLKeysOut
         let revision = max(1, Int64(clamping: fingerprint.newestIndex(withoutTTL: isShort)))
         let keys = fingerprint.keys(withoutTTL: isShort)
+        // Of keys whose directory has expired since the freeze, v3 may hold any; that members agree their hashes say.
+        let inherited = isShort ? Int(clamping: try await number("gate_inherited_keys") ?? 0) : 0
+        let gone = max(0, inherited - fingerprint.inheritedKeys)
+        let frozen = gone > 0 ? try await number("gate_permanent_max_index").map { Int64(clamping: $0) } : nil
         var problems: [String] = []
-        if state.status.revision != revision {
+        if !(revision...max(revision, frozen ?? revision)).contains(state.status.revision) {
             problems.append(
                 "\(name): v3 revision \(state.status.revision), the highest v2 index is \(revision)"
             )
         }
-        if state.count?.count != keys {
+        if !(keys...(keys + gone)).contains(state.count?.count ?? -1) {
             problems.append("\(name): \(state.count.map { "\($0.count)" } ?? "unknown") v3 keys, \(keys) in v2")
         }
         return problems

@@ -29,9 +29,9 @@ extension ActionContext {
     func migrationBaseline(noTTL: Bool) async throws(ActionFailure) -> MigrationBaseline {
         let expiring = try await number("baseline_ttl_keys")
         let policy = try await fact("policy.\(PreflightCheck.ttlKeys.name)")
-        if !noTTL, let expiring, expiring > 0, policy == PreflightCheck.Policy.skip.rawValue {
+        if !noTTL, let expiring, expiring > 0, policy.flatMap(TTLPolicy.init)?.leavesOut == true {
             throw ActionFailure(
-                "ttl_keys is skip, and this step would migrate \(expiring) keys with a TTL as permanent ones",
+                "ttl_keys is \(policy ?? "skip"), and this step would migrate \(expiring) keys with a TTL as permanent ones",
                 remedy: "set no_ttl of the migration to true"
             )
         }

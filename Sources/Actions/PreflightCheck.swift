@@ -38,14 +38,14 @@ enum PreflightCheck: String, Sendable, CaseIterable {
     /// What is done with what a check finds.
     enum Policy: String, Sendable, CaseIterable {
         case refuse, warn, allow
-        /// For `ttl_keys`: they are left out of the migration.
-        case skip
+        /// For `ttl_keys`: they are left out of the migration; with `lease` they get leases at the end.
+        case skip, lease
 
         var severity: EtcdFinding.Severity {
             switch self {
             case .refuse: .refusal
             case .warn: .warning
-            case .allow, .skip: .allowed
+            case .allow, .skip, .lease: .allowed
             }
         }
     }

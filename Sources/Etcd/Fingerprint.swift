@@ -9,13 +9,18 @@ import Foundation
 ///
 /// Hidden keys (`/_x`) are not shown by the API, and not migrated.
 package struct Fingerprint: Sendable, Hashable {
-    /// SHA-256 over the keys that do not expire.
+    /// SHA-256 over the keys that do not expire, neither by themselves nor with a directory above them.
     package var permanent: String
+    /// SHA-256 over the keys without a TTL of their own in directories that expire; `nil` when there are none.
+    ///
+    /// etcdctl migrates them as permanent ones, also with `--no-ttl`.
+    package var inherited: String?
     /// SHA-256 over the keys with a TTL of their own, without the time that is left; `nil` when there are none.
     package var temporary: String?
     /// Keys in all, directories not counted.
     package var keys: Int
     package var temporaryKeys: Int
+    package var inheritedKeys: Int
     /// The highest modified index of all keys: the v3 revision after a migration; 0 for an empty store.
     package var newestIndex: UInt64
     /// The same without the keys that `--no-ttl` leaves out.
@@ -56,7 +61,8 @@ package struct Fingerprint: Sendable, Hashable {
     package var ttlDirectoryNames: [String] { expiringDirectoryNames.map(\.name) }
 
     /// One word that is equal only where everything that migrates is.
-    package var digest: String { temporary.map { "\(permanent)+\($0)" } ?? permanent }
+    package var digest: String { [permanent, inherited, temporary].compactMap(\.self).joined(separator: "+") }
+    /// How many `--no-ttl` does not leave out.
     package var permanentKeys: Int { keys - temporaryKeys }
 
     /// What a store looks like to a migration that leaves keys with a TTL out.
@@ -110,7 +116,9 @@ package struct Fingerprint: Sendable, Hashable {
         permanent = String(digest)
         temporaryKeys = try number("temporaries")
         temporary = temporaryKeys == 0 ? nil : values["temporary"]?.first.map { String($0.prefix { $0 != " " }) }
-        keys = try number("permanents") + temporaryKeys
+        inheritedKeys = try number("inheriteds")
+        inherited = inheritedKeys == 0 ? nil : values["inherited"]?.first.map { String($0.prefix { $0 != " " }) }
+        keys = try number("permanents") + temporaryKeys + inheritedKeys
         newestIndex = try number("newest")
         newestPermanentIndex = try number("newest_permanent")
         directories = try number("directories")

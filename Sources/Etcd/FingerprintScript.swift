@@ -39,6 +39,7 @@ extension Fingerprint {
             RS = "[{]\"key\":"
             permanent = "echo permanent $(sha256sum)"
             temporary = "echo temporary $(sha256sum)"
+            inherited = "echo inherited $(sha256sum)"
             printf "" | permanent
         }
         { last = $0; bytes += length($0) }
@@ -60,10 +61,15 @@ extension Fingerprint {
                 print substr(node, 1, RSTART - 1) substr(node, RSTART + RLENGTH) | temporary
                 left = ttl(substr(node, RSTART, RLENGTH))
                 if (temporaries++ < 10) named[++names] = "temporary_name " left " " name()
+                next
+            }
+            if (modified > newestPermanent) newestPermanent = modified
+            if (isBelow()) {
+                print node | inherited
+                inheriteds++
             } else {
                 print node | permanent
                 permanents++
-                if (modified > newestPermanent) newestPermanent = modified
             }
             next
         }
@@ -72,12 +78,15 @@ extension Fingerprint {
             if (match($0, /"dir":true,"expiration":"[^"]*",("ttl":-?[0-9]+,)?/)) {
                 left = ttl(substr($0, RSTART, RLENGTH))
                 if (ttlDirectories++ < 10) named[++names] = "ttl_directory_name " left " " name()
+                if (!isBelow()) { below = name(); below = substr(below, 1, length(below) - 1) "/" }
             }
             if (!index($0, "\"nodes\":[") && emptyDirectories++ < 10)
                 named[++names] = "empty_directory_name " name()
             next
         }
         { odd = "a node that is neither key nor directory"; exit }
+        # Whether a directory that expires is above it: directories come before what is in them.
+        function isBelow() { return below != "" && substr($0, 1, length(below)) == below }
         function name() {
             match($0, /^"([^"\\]|\\.)*"/)
             return substr($0, RSTART, RLENGTH)
@@ -96,6 +105,7 @@ extension Fingerprint {
         END {
             close(permanent)
             if (temporaries) close(temporary)
+            if (inheriteds) close(inherited)
             if (odd != "") print "odd " odd
             lines = split(start, line, "\n")
             for (i = 1; i <= lines; i++) {
@@ -105,7 +115,7 @@ extension Fingerprint {
                 else if (refused && line[i] != "" && line[i] !~ /^[A-Za-z-]+: /) print "said " substr(line[i], 1, 200)
             }
             if (NR > 1) { lines = split(last, line, "\n"); print "head " line[lines - 1] }
-            printf "permanents %d\ntemporaries %d\n", permanents, temporaries
+            printf "permanents %d\ntemporaries %d\ninheriteds %d\n", permanents, temporaries, inheriteds
             printf "bytes %.0f\naltered %d\n", bytes, altered
             printf "newest %.0f\nnewest_permanent %.0f\n", newest, newestPermanent
             printf "directories %d\nttl_directories %d\n", directories, ttlDirectories

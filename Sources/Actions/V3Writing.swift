@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Etcd
+import Remote
+
+/// Writes of a step's own to the v3 store, through one member, with the proof that all members have them.
+struct V3Writing: Sendable {
+    let context: ActionContext
+    let nodes: [EtcdNode]
+    /// The member that is written through.
+    let node: EtcdNode
+    private let writer: V3Writer
+
+    init(_ context: ActionContext, through name: String? = nil) async throws(ActionFailure) {
+        self.context = context
+        nodes = context.etcdNodes
+        guard let node = name.flatMap({ name in context.etcdNodes.first { $0.name == name } }) ?? nodes.last else {
+            throw ActionFailure("there is no member to write through")
+        }
+        self.node = node
+        do throws(EtcdProbeError) {
+            writer = V3Writer(node, version: try await ClusterProbe.version(node).server)
+        } catch {
+            throw ActionFailure(error)
+        }
+    }
+
+    /// Runs transactions; each writes only where its key is as it was seen.
+    func run(_ transactions: [V3Transaction]) async throws(ActionFailure) -> V3Writer.Outcome {
+        let requests = writer.requests(transactions)
+        return try await send(requests, "write to v3") { result throws(EtcdProbeError) in
+            try writer.outcome(of: requests, result)
+        } ?? V3Writer.Outcome()
+    }
+
+    /// Grants leases of these lengths in seconds.
+    func grant(_ seconds: [Int]) async throws(ActionFailure) -> [Int64] {
+        let requests = writer.grants(seconds)
+        return try await send(requests, "grant leases") { result throws(EtcdProbeError) in
+            try writer.leases(requests, result)
+        } ?? []
+    }
+
+    func revoke(_ leases: [Int64]) async throws(ActionFailure) {
+        let requests = writer.revocations(leases)
+        _ = try await send(requests, "revoke leases") { result throws(EtcdProbeError) in
+            try writer.acknowledge(requests, result)
+        }
+    }
+
+    private func send<Value>(
+        _ requests: [GatewayRequest],
+        _ label: String,
+        _ read: (CommandResult) throws(EtcdProbeError) -> Value
+    ) async throws(ActionFailure) -> Value? {
+        if requests.isEmpty { return nil }
+        let result: CommandResult
+        do {
+            result = try await node.host.run(writer.command(requests, label: label, timeout: context.timeout))
+        } catch {
+            throw ActionFailure(error)
+        }
+        do throws(EtcdProbeError) {
+            return try read(result)
+        } catch {
+            throw ActionFailure(error.description, remedy: "when that is mended, `pawl resume` does the step again")
+        }
+    }
+
+    /// The hash that all members' v3 stores have.
+    ///
+    /// - Throws: when they differ.
+    func proveEqual() async throws(ActionFailure) -> HashKV {
+        let comparison = await ClusterProbe.compareHashes(nodes)
+        if let hash = comparison.common { return hash }
+        throw ActionFailure(
+            "the members' v3 stores are not equal after a write through \(node.name)",
+            problems: comparison.problems,
+            remedy: "keep writers stopped, and find the member that is wrong with `pawl verify`"
+        )
+    }
+
+    /// Notes that the store is at this revision by pawl's own doing, so that a rollback counts none of it as a client's write.
+    ///
+    /// Only where nothing but this step has written since the revision that the run left before.
+    func note(_ hash: HashKV, from before: Int64?, revisions: Int) async throws(ActionFailure) {
+        guard let before, hash.revision == before + Int64(revisions) else { return }
+        for node in nodes {
+            guard let left = try await context.leftRevision(of: node.name), left == before else { continue }
+            try await context.facts.record("\(node.name):left_revision", "\(hash.revision)")
+        }
+    }
+}
+
+extension ActionContext {
+    /// The revision of a member's v3 store as this run left it: by the migration, and by what it wrote itself since.
+    func leftRevision(of host: String) async throws(ActionFailure) -> Int64? {
+        let migrated = try await fact("migrated_revision", of: host)
+        return try await (fact("left_revision", of: host) ?? migrated).flatMap { Int64($0) }
+    }
+}
