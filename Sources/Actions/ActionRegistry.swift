@@ -25,6 +25,7 @@ package enum ActionRegistry {
         EtcdConsistent.self,
         EtcdVerified.self,
         EtcdTTLKeys.self,
+        EtcdCanary.self,
         EtcdRollbackReady.self,
         EtcdRollback.self,
         EtcdRolledBack.self,

@@ -37,6 +37,17 @@ extension ClusterProbe {
         return try answer.decode("v2") { KeyListing(v2: $0) }
     }
 
+    /// A key of a member's own v3 store; `nil` when it is not there.
+    package static func v3Key(
+        _ key: KeyListing.Name,
+        on node: EtcdNode
+    ) async throws(EtcdProbeError) -> StoredKey? {
+        var script = ProbeScript(node.settings)
+        script.ask("key", node.settings.commandLine(.get(key: String(decoding: key, as: UTF8.self))))
+        let answer = try await script.run(on: node, label: "read a v3 key")
+        return try answer.decode("key") { KeyListing(v3: $0) }.keys[key]
+    }
+
     /// The users of a member's v3 store.
     package static func v3Users(_ node: EtcdNode) async throws(EtcdProbeError) -> [String] {
         var script = ProbeScript(node.settings)

@@ -25,6 +25,8 @@ package enum EtcdctlCommand: Sendable, Hashable {
     case count
     /// All keys with their values, from the member's own store; as they were at a revision where one is given.
     case dump(revision: Int64?)
+    /// One key from the member's own store; its name is no secret.
+    case get(key: String)
     /// Of a db file that no etcd has open.
     case snapshotStatus(path: String)
     /// The member's own db into a file on its node, with 32 bytes of checksum behind it.
@@ -46,6 +48,7 @@ package enum EtcdctlCommand: Sendable, Hashable {
         case .dump(let revision):
             ["get", "", "--from-key", "--consistency=s", "-w", "json"]
                 + (revision.map { ["--rev", String($0)] } ?? [])
+        case .get(let key): ["get", key, "--consistency=s", "-w", "json"]
         case .snapshotStatus(let path): ["snapshot", "status", path, "-w", "json"]
         case .snapshotSave(let path): ["snapshot", "save", path]
         }
