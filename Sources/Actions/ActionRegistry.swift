@@ -26,6 +26,7 @@ package enum ActionRegistry {
         EtcdVerified.self,
         EtcdTTLKeys.self,
         EtcdCanary.self,
+        EtcdSnapshot.self,
         EtcdRollbackReady.self,
         EtcdRollback.self,
         EtcdRolledBack.self,

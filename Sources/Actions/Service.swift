@@ -204,6 +204,15 @@ package struct Service: Action {
         return Self.evidence(report, "\(name) is restarted: \(report["proof"] ?? "")")
     }
 
+    /// The command of ``ServiceScript/restartTwice(with:functions:timeout:)`` for this service.
+    func restartTwice(
+        _ context: ActionContext,
+        with setting: String,
+        functions: String
+    ) throws(ActionFailure) -> RemoteCommand {
+        try script(context).restartTwice(with: setting, functions: functions, timeout: context.timeout)
+    }
+
     private static func epoch(_ date: Date) -> String {
         String(format: "%.3f", date.timeIntervalSince1970)
     }

@@ -36,9 +36,12 @@ extension ServiceScript {
         }
         judge_found() { clean=no; proof="commands of one's own do not tell how a service ended"; }
         order_start() {
+          if [ -n "${setting-}" ]; then export "${setting?}"; fi
           do_command "$START" "$WITHIN"; start_code=$?
           cp "$work/out" "$work/start"
         }
+        forget_setting() { unset "${SETTING%%=*}"; }
+        at_end() { rm -rf -- "$work"; }
         settled() {
           if [ "$start_code" = 124 ]; then trouble="the start command did not end within $WITHIN s"; return 1; fi
           if [ "$start_code" != 0 ]; then trouble="the start command ended with $start_code: $(words)"; return 1; fi

@@ -112,9 +112,12 @@ extension ServiceScript {
         }
         order_start() {
           restarts=$NRestarts
+          if [ -n "${setting-}" ]; then systemctl set-environment "$setting" || fail "systemctl set-environment failed"; fi
           timeout "$WITHIN" systemctl start -- "$UNIT" >/dev/null 2>&1
           start_code=$?
         }
+        forget_setting() { systemctl unset-environment "${SETTING%%=*}" 2>/dev/null; }
+        at_end() { :; }
         settled() {
           look_now; first=$pid; count=$NRestarts
           if [ "$up" = yes ]; then

@@ -66,7 +66,26 @@ struct ServiceScript {
     }
 
     func restart(timeout: Duration) -> RemoteCommand {
-        command("restart", Self.startFunction + Self.restartBody + Self.tellBody, .mutating, timeout)
+        command(
+            "restart",
+            Self.startFunction + Self.restartFunction + "restart_it\n" + Self.tellBody,
+            .mutating,
+            timeout
+        )
+    }
+
+    /// Restarts it twice: once with a setting in the environment of the new process, and again without.
+    ///
+    /// - Parameters:
+    ///   - setting: `NAME=value`. A unit or a command that sets it itself has its own way.
+    ///   - functions: shell functions `look_before`, run before anything is done, and `wait_between`, run while the
+    ///     setting holds, which may set `lack` and `advice`: that fails the step, after the second restart.
+    ///   - timeout: the deadline of all of it.
+    func restartTwice(with setting: String, functions: String, timeout: Duration) -> RemoteCommand {
+        let body =
+            Self.startFunction + Self.restartFunction + NodeReport.assignments(["SETTING": setting])
+            + functions + Self.restartTwiceBody + Self.tellBody
+        return command("restart", body, .mutating, timeout)
     }
 
     /// What this run did to the service.
@@ -195,21 +214,44 @@ struct ServiceScript {
         """#
 
     /// Stop and start by themselves, not `systemctl restart`, because a restart hides how the old process ended.
-    private static let restartBody = #"""
+    private static let restartFunction = #"""
+        restart_it() {
+          look_now
+          if [ "$up" = yes ] && ! is_held; then
+            old=$pid; old_birth=$(birth "$pid"); old_instance=$instance
+            order_stop
+            judge_stop
+          else
+            old_instance=; clean=yes; proof="it did not run before"
+          fi
+          start_it
+          look_now
+          [ "$instance" != "$old_instance" ] || fail "$UNIT is still the old process"
+          make_notes
+          printf '%s %s %s\n' "$RUN" "$STEP" "$instance" >"$notes/$KEY.restart"
+          say clean "$clean"; say proof "$proof"
+        }
+
+        """#
+
+    private static let restartTwiceBody = #"""
+        lack=; advice=
         look_now
-        if [ "$up" = yes ] && ! is_held; then
-          old=$pid; old_birth=$(birth "$pid"); old_instance=$instance
-          order_stop
-          judge_stop
-        else
-          old_instance=; clean=yes; proof="it did not run before"
+        look_before
+        trap 'forget_setting; at_end' EXIT
+        setting=$SETTING
+        told=$(restart_it); code=$?
+        # For nothing that is started later.
+        setting=; forget_setting
+        if [ "$code" != 0 ]; then
+          words=$(printf '%s\n' "$told" | sed -n 's/^error=//p' | head -n 1)
+          start_it
+          fail "with $SETTING: $words" "$UNIT runs again without it"
         fi
-        start_it
-        look_now
-        [ "$instance" != "$old_instance" ] || fail "$UNIT is still the old process"
-        make_notes
-        printf '%s %s %s\n' "$RUN" "$STEP" "$instance" >"$notes/$KEY.restart"
-        say clean "$clean"; say proof "$proof"
+        printf '%s\n' "$told"
+        wait_between
+        restart_it
+        [ -z "$lack" ] || fail "$lack" "$advice"
 
         """#
 }

@@ -79,23 +79,4 @@ struct V3Writing: Sendable {
             remedy: "keep writers stopped, and find the member that is wrong with `pawl verify`"
         )
     }
-
-    /// Notes that the store is at this revision by pawl's own doing, so that a rollback counts none of it as a client's write.
-    ///
-    /// Only where nothing but this step has written since the revision that the run left before.
-    func note(_ hash: HashKV, from before: Int64?, revisions: Int) async throws(ActionFailure) {
-        guard let before, hash.revision == before + Int64(revisions) else { return }
-        for node in nodes {
-            guard let left = try await context.leftRevision(of: node.name), left == before else { continue }
-            try await context.facts.record("\(node.name):left_revision", "\(hash.revision)")
-        }
-    }
-}
-
-extension ActionContext {
-    /// The revision of a member's v3 store as this run left it: by the migration, and by what it wrote itself since.
-    func leftRevision(of host: String) async throws(ActionFailure) -> Int64? {
-        let migrated = try await fact("migrated_revision", of: host)
-        return try await (fact("left_revision", of: host) ?? migrated).flatMap { Int64($0) }
-    }
 }

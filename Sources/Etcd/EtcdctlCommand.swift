@@ -101,6 +101,11 @@ extension EtcdSettings {
         return words
     }
 
+    /// A question for the member's health, which puts an entry into its log.
+    package var healthLine: String {
+        ShellQuoting.line(["curl", "-q"] + curlWords(seconds: 2) + [baseURL + "/health"])
+    }
+
     /// The client URL without a slash at its end.
     var baseURL: String {
         endpoint.hasSuffix("/") ? String(endpoint.dropLast()) : endpoint

@@ -9,7 +9,7 @@ enum SampleActions {
 
     static let all = [
         service, backup, diskFree, command, waitFor, pause, ready, migrate, prepare, healthy, consistent, freeze,
-        verified,
+        verified, bindTTL, canary, snapshot,
     ]
 
     static let service = ActionSchema(
@@ -95,7 +95,7 @@ enum SampleActions {
         parameters: [
             Parameter("versions", .string, "Versions."),
             Parameter("v3_store", .choice(["empty", "any"]), default: .string("empty"), "The v3 store."),
-            Parameter("ttl_keys", .choice(["refuse", "warn", "allow"]), default: .string("refuse"), "TTL keys."),
+            ttlKeys,
             Parameter("hidden_keys", .choice(["refuse", "warn", "allow"]), default: .string("refuse"), "Hidden keys."),
             Parameter(
                 "checks",
@@ -108,6 +108,35 @@ enum SampleActions {
         ],
         example: "- etcd_ready: {}"
     )
+    static let ttlKeys = Parameter(
+        "ttl_keys",
+        .choice(["refuse", "warn", "allow", "skip", "lease"]),
+        default: .string("refuse"),
+        "Keys that expire."
+    )
+    static let bindTTL = ActionSchema(
+        word: "etcd_ttl_keys",
+        summary: "Makes leases.",
+        parameters: [ttlKeys],
+        example: "- etcd_ttl_keys: {}"
+    )
+    static let canary = ActionSchema(
+        word: "etcd_canary",
+        summary: "Tries a write.",
+        parameters: [Parameter("through", .choice(["each", "none"]), default: .string("each"), "Members.")],
+        example: "- etcd_canary: {}"
+    )
+    static let snapshot = ActionSchema(
+        word: "etcd_snapshot",
+        summary: "Writes a snapshot.",
+        parameters: [
+            Parameter("name", .string, required: true, "The unit."),
+            Parameter("data_dir", .path, required: true, "The data dir."),
+            Parameter("start", .string, "Start."), Parameter("stop", .string, "Stop."),
+            Parameter("status", .string, "Status."),
+        ],
+        example: "- etcd_snapshot: { name: etcd, data_dir: /var/lib/etcd }"
+    )
     static let migrate = ActionSchema(
         word: "etcd_migrate",
         summary: "Migrates.",
@@ -115,6 +144,7 @@ enum SampleActions {
             Parameter("data_dir", .path, required: true, "The data dir."),
             Parameter("wal_dir", .path, "The WAL dir."),
             Parameter("no_ttl", .boolean, default: .bool(false), "Leave keys with a TTL out."),
+            ttlKeys,
         ],
         example: "- etcd_migrate: { data_dir: /var/lib/etcd }"
     )
@@ -125,6 +155,7 @@ enum SampleActions {
             Parameter("data_dir", .path, required: true, "The data dir."),
             Parameter("wal_dir", .path, "The WAL dir."),
             Parameter("no_ttl", .boolean, default: .bool(false), "Leave keys with a TTL out."),
+            ttlKeys,
         ],
         example: "- etcd_prepare: { data_dir: /var/lib/etcd }"
     )
