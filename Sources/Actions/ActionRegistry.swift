@@ -27,6 +27,8 @@ package enum ActionRegistry {
         EtcdTTLKeys.self,
         EtcdCanary.self,
         EtcdSnapshot.self,
+        EtcdUpgradeReady.self,
+        EtcdV2Remove.self,
         EtcdRollbackReady.self,
         EtcdRollback.self,
         EtcdRolledBack.self,

@@ -14,14 +14,25 @@ package struct EtcdVerified: Action {
     package static let schema = ActionSchema(
         word: "etcd_verified",
         summary: "Prove that all members' v3 stores are equal, and that v2 and v3 agree key by key.",
-        parameters: [],
+        parameters: [
+            .init(
+                "v2",
+                .choice(["compare", "ignore"]),
+                default: .string("compare"),
+                "With ignore only the members' v3 stores are compared, with each other."
+            )
+        ],
         example: """
             - etcd_verified: {}
             """
     )
     package static let scope = ActionScope.cluster
 
-    package init(_ parameters: Parameters) throws(ActionFailure) {}
+    private let comparesV2: Bool
+
+    package init(_ parameters: Parameters) throws(ActionFailure) {
+        comparesV2 = parameters.string("v2") != "ignore"
+    }
 
     package var traits: ActionTraits { ActionTraits(effect: .readOnly, defaultTimeout: .seconds(600)) }
 
@@ -36,7 +47,7 @@ package struct EtcdVerified: Action {
     package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
         let nodes = context.etcdNodes
         guard let reader = nodes.last else { throw ActionFailure("etcd_verified needs at least one host") }
-        let views = try await Self.views(reader, context)
+        let views = comparesV2 ? try await Self.views(reader, context) : []
         async let compared = ClusterProbe.compareHashes(nodes, at: views.first?.revision)
         async let agreed = Self.agreement(reader, views)
         let comparison = await compared
@@ -58,7 +69,8 @@ package struct EtcdVerified: Action {
         }
         let words =
             views.isEmpty
-            ? "v2 holds no keys to compare with" : "\(proof.keys) keys agree between v2 and v3"
+            ? (comparesV2 ? "v2 holds no keys to compare with" : "v2 was not compared")
+            : "\(proof.keys) keys agree between v2 and v3"
         return Evidence("\(nodes.count) members equal (\(hash)); \(words)", values)
     }
 

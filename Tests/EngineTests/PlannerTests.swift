@@ -72,7 +72,7 @@ import Testing
         #expect(
             plan.stages.map(\.id) == [
                 "preflight.1", "freeze.1", "gate.1@start", "prepare.1", "prepare.2", "steps@n1", "gate.1@n1", "steps@n3",
-                "gate.1@n3", "steps@n2", "postflight.1", "postflight.2", "postflight.3",
+                "gate.1@n3", "steps@n2", "postflight.1", "postflight.2", "postflight.3", "postflight.4",
             ]
         )
         #expect(
@@ -83,7 +83,7 @@ import Testing
                 "steps.1/n1", "steps.2/n1", "steps.3/n1", "steps.4/n1", "steps.5/n1", "gate.1@n1/*",
                 "steps.1/n3", "steps.2/n3", "steps.3/n3", "steps.4/n3", "steps.5/n3", "gate.1@n3/*",
                 "steps.1/n2", "steps.2/n2", "steps.3/n2", "steps.4/n2", "steps.5/n2",
-                "postflight.1/*", "postflight.2/*", "postflight.3/*",
+                "postflight.1/*", "postflight.2/*", "postflight.3/*", "postflight.4/*",
             ]
         )
         // Unless it is asked for, no port is closed, and the freeze counts as no change.
@@ -133,7 +133,7 @@ import Testing
 
     @Test(arguments: [
         "migrate_etcd_v2_to_v3", "migrate_etcd_v2_to_v3_in_place", "migrate_etcd_v2_to_v3_stopped",
-        "migrate_etcd_v2_to_v3_reseed", "backup_etcd", "restart_etcd", "force_snapshot",
+        "migrate_etcd_v2_to_v3_reseed", "backup_etcd", "restart_etcd", "force_snapshot", "remove_v2_data",
     ])
     func `every shipped playbook can be planned`(name: String) throws {
         let play = try shipped(name)

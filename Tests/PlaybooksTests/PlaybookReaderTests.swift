@@ -160,6 +160,7 @@ import Testing
 
     @Test(arguments: [
         "migrate_etcd_v2_to_v3", "migrate_etcd_v2_to_v3_in_place", "backup_etcd", "restart_etcd", "force_snapshot",
+        "remove_v2_data",
     ])
     func `a shipped playbook is right with its defaults alone`(_ name: String) throws {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

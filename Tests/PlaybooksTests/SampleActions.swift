@@ -9,7 +9,7 @@ enum SampleActions {
 
     static let all = [
         service, backup, diskFree, command, waitFor, pause, ready, migrate, prepare, healthy, consistent, freeze,
-        verified, bindTTL, canary, snapshot,
+        verified, bindTTL, canary, snapshot, outlook, removeV2,
     ]
 
     static let service = ActionSchema(
@@ -136,6 +136,23 @@ enum SampleActions {
             Parameter("status", .string, "Status."),
         ],
         example: "- etcd_snapshot: { name: etcd, data_dir: /var/lib/etcd }"
+    )
+    static let outlook = ActionSchema(
+        word: "etcd_upgrade_ready",
+        summary: "Looks ahead.",
+        parameters: [
+            Parameter("require", .choice(["none", "v2_removed", "all"]), default: .string("none"), "What fails.")
+        ],
+        example: "- etcd_upgrade_ready: {}"
+    )
+    static let removeV2 = ActionSchema(
+        word: "etcd_v2_remove",
+        summary: "Removes v2 data.",
+        parameters: [
+            Parameter("export_to", .path, required: true, "The export."),
+            Parameter("guard", .boolean, default: .bool(false), "Guards."),
+        ],
+        example: "- etcd_v2_remove: { export_to: /b }"
     )
     static let migrate = ActionSchema(
         word: "etcd_migrate",
