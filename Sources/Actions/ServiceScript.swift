@@ -81,6 +81,7 @@ struct ServiceScript {
     ///   - functions: shell functions `look_before`, run before anything is done, and `wait_between`, run while the
     ///     setting holds, which may set `lack` and `advice`: that fails the step, after the second restart.
     ///   - timeout: the deadline of all of it.
+    /// - Returns: one command, which ends with the service as it was, or says that it does not run.
     func restartTwice(with setting: String, functions: String, timeout: Duration) -> RemoteCommand {
         let body =
             Self.startFunction + Self.restartFunction + NodeReport.assignments(["SETTING": setting])
