@@ -71,7 +71,8 @@ import Testing
         let plan = Planner.plan(try shipped("migrate_etcd_v2_to_v3"), survey(last: "n2"))
         #expect(
             plan.stages.map(\.id) == [
-                "preflight.1", "freeze.1", "gate.1@start", "prepare.1", "prepare.2", "steps@n1", "gate.1@n1", "steps@n3",
+                "preflight.1", "freeze.1", "gate.1@start", "prepare.1", "prepare.2", "steps@n1", "gate.1@n1",
+                "steps@n3",
                 "gate.1@n3", "steps@n2", "postflight.1", "postflight.2", "postflight.3", "postflight.4",
             ]
         )
