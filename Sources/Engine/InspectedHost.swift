@@ -10,6 +10,10 @@ struct InspectedHost: Sendable {
     /// The way to it, already elevated where the inventory does not forbid it.
     var host: any RemoteHost
     var settings: EtcdSettings
+    /// Where the node keeps its lock.
+    var state: NodeState
+    /// Whom commands run as there; `nil` for the login user.
+    var user: String?
 
     /// The hosts of an inventory.
     ///
@@ -42,7 +46,9 @@ struct InspectedHost: Sendable {
                 found.append(
                     InspectedHost(
                         host: user.map { way.elevated(as: $0) } ?? way,
-                        settings: EtcdSettings(variables: variables)
+                        settings: EtcdSettings(variables: variables),
+                        state: NodeState(variables: variables),
+                        user: user
                     )
                 )
             } catch {

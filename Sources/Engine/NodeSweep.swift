@@ -34,7 +34,9 @@ struct NodeSweep: Sendable {
             places.formUnion(play.hosts.map { Place(host: $0, become: play.playbook.become.value) })
         }
         return await withTaskGroup(of: (host: String, reason: String)?.self) { group in
-            let runs = [plan.steps.contains { $0.phase == .prepare } ? run : nil, origin].compactMap(\.self)
+            let own = plan.steps.contains { $0.phase == .prepare } ? run : nil
+            // And what a rehearsal left that was killed.
+            let runs = [own, origin, Rehearsal.run].compactMap(\.self)
             for place in places { group.addTask { await sweep(place, copiesOf: runs, behind: fence(place.host)) } }
             return await group.reduce(into: []) { if let trouble = $1 { $0.append(trouble) } }
         }

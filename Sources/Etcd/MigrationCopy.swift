@@ -3,7 +3,7 @@
 /// The shell that copies a running member's WAL and snapshots and migrates the copy: what a preparation and a rehearsal
 /// have in common.
 ///
-/// Needs `DATA`, `WALDIR`, `ETCDCTL`, `AS`, `NOTTL`, `LIMIT` and ``ColdBackup``'s functions. Where a function returns 1,
+/// Needs `DATA`, `WALDIR`, `ETCDCTL`, `AS`, `NOTTL`, `LIMIT`, `PATIENCE` (seconds, for the lock on the data) and ``ColdBackup``'s functions. Where a function returns 1,
 /// `problem` says why.
 enum MigrationCopy {
     /// - `locate`: sets `data`, `snap` and `wal`.
@@ -22,7 +22,7 @@ enum MigrationCopy {
         }
         refuse_unfit() {
           exec 9<"$data"
-          flock -n 9 || fail "another step of pawl is at work on $data" "wait for it to end"
+          flock -w "$PATIENCE" 9 || fail "another step of pawl is at work on $data" "wait for it to end"
           [ "$(db_lock "$data")" = held ] || fail "etcd does not run on $data, and is asked for a copy of its db" "start it"
           # `snapshot save` would wait for its whole time for a member that is not there.
           said=$(answers 2>&1 >/dev/null </dev/null 9<&-) ||

@@ -85,6 +85,8 @@ package struct PreparedMigration: Sendable, Hashable {
         let values = NodeReport.assignments([
             "ETCDCTL": options.etcdctl, "AS": options.user, "NOTTL": options.noTTL ? "yes" : "",
             "LIMIT": String(max(1, seconds - min(10, seconds / 4))),
+            // A rehearsal gives way within a second or two.
+            "PATIENCE": "15",
         ])
         let save = settings.commandLine(.snapshotSave(path: "saved"), seconds: Int(clamping: seconds))
         var command = RemoteCommand(
@@ -143,6 +145,8 @@ package struct PreparedMigration: Sendable, Hashable {
 
     private static let copyScript = #"""
         refuse_unfit
+        # Of a rehearsal that was killed.
+        rm -rf -- "${data%/*}/.pawl-rehearsal-${data##*/}"
         if [ -L "$prep" ]; then fail "$prep is a link" "remove it"; fi
         rm -rf -- "$prep"
         drop() { rm -rf -- "$prep"; fail "$@"; }

@@ -60,7 +60,8 @@ struct GraceOptions: ParsableArguments {
 
     var duration: Duration { grace ?? RunEngine.defaultGrace }
 
-    @Sendable private static func duration(_ text: String) throws -> Duration {
+    /// Reads a duration of the command line.
+    @Sendable static func duration(_ text: String) throws -> Duration {
         switch DurationText.seconds(text) {
         case .int(let seconds)?: return .seconds(seconds)
         case .double(let seconds)?: return .seconds(seconds)

@@ -19,7 +19,8 @@ package struct PawlCommand: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            CheckCommand.self, PlanCommand.self, RunCommand.self, ResumeCommand.self, RollbackCommand.self,
+            CheckCommand.self, RehearseCommand.self, PlanCommand.self, RunCommand.self, ResumeCommand.self,
+            RollbackCommand.self,
             StatusCommand.self, RunsCommand.self, BackupsCommand.self, JournalCommand.self, UnlockCommand.self,
             VerifyCommand.self, InventoryCommand.self, ActionsCommand.self, LabCommand.self,
         ]

@@ -124,6 +124,7 @@ import Testing
     @Test func `the help of every command says what it is for and what it takes`() throws {
         let expected: [(any ParsableCommand.Type, [String])] = [
             (CheckCommand.self, ["Changes nothing", "--inventory", "--limit", "--format"]),
+            (RehearseCommand.self, ["Touches no service", "--scratch", "--no-ttl", "--timeout", "--limit"]),
             (PlanCommand.self, ["Changes nothing", "--out", "leader goes last", "<playbook>"]),
             (
                 RunCommand.self,
