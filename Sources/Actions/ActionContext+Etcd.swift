@@ -32,6 +32,14 @@ extension ActionContext {
         return hosts
     }
 
+    /// The program that the keys of a migrated host went through, so that v3 need not hold what v2 does.
+    func transformer() async throws(ActionFailure) -> String? {
+        for target in cluster {
+            if let program = try await fact("transformer", of: target.host.name) { return program }
+        }
+        return nil
+    }
+
     /// The revision that the migration left on all members; `nil` when they were not migrated in this run, or differ.
     func migratedRevision() async throws(ActionFailure) -> Int64? {
         var revisions: Set<Int64> = []

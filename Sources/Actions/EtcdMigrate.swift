@@ -34,6 +34,14 @@ package struct EtcdMigrate: Action {
                 """
             ),
             TTLPolicy.parameter("With `skip` and `lease`, the same as `no_ttl`; as in `etcd_ready`."),
+            .init(
+                "transformer",
+                .path,
+                """
+                A program on the node that every key goes through, as `etcdctl migrate --transformer` has it. It is run so \
+                that no key is lost: without that etcdctl may end before it has read them all. Empty means none.
+                """
+            ),
         ],
         example: """
             - name: Migrate
@@ -46,12 +54,16 @@ package struct EtcdMigrate: Action {
     private let walDir: String?
     private let noTTL: Bool
     private let mayExpire: Bool
+    private let transformer: String?
 
     package init(_ parameters: Parameters) throws(ActionFailure) {
         dataDir = try requirePath(parameters.string("data_dir"), "data_dir")
         walDir = try parameters.string("wal_dir").map { path throws(ActionFailure) in try requirePath(path, "wal_dir") }
         noTTL = parameters.boolean("no_ttl") == true || TTLPolicy(parameters).leavesOut
         mayExpire = parameters.boolean("may_expire") ?? false
+        transformer = try parameters.string("transformer").map { path throws(ActionFailure) in
+            try requirePath(path, "transformer")
+        }
     }
 
     package var traits: ActionTraits {
@@ -101,6 +113,7 @@ package struct EtcdMigrate: Action {
             noTTL: noTTL,
             attempt: context.attempt,
             timeout: context.timeout,
+            transformer: transformer,
             prepared: try await prepared(context)
         )
         let baseline = try await baseline(context)
@@ -122,6 +135,7 @@ package struct EtcdMigrate: Action {
             "no_ttl": String(noTTL), "restored_first": String(outcome.wasRestored), "backup": migration.backup.path,
         ]
         values["remark"] = outcome.remark
+        values["transformer"] = transformer
         values["prepared"] = String(outcome.wasPrepared)
         let remark = outcome.remark.map { "; \($0)" } ?? ""
         let how = outcome.wasPrepared ? "swapped in as prepared, at" : "migrated in \(outcome.seconds) s to"
@@ -133,7 +147,8 @@ package struct EtcdMigrate: Action {
         guard let path = try await context.hostFact("prepared_path"),
             let identity = try await context.hostFact("prepared_identity"),
             let revision = try await context.hostFact("prepared_from_revision").flatMap(Int.init),
-            try await context.hostFact("prepared_no_ttl") == String(noTTL)
+            try await context.hostFact("prepared_no_ttl") == String(noTTL),
+            try await context.hostFact("prepared_transformer") == transformer
         else { return nil }
         return PreparedMigration.Record(path: path, identity: identity, revisionBefore: revision)
     }
@@ -159,7 +174,7 @@ package struct EtcdMigrate: Action {
     }
 
     private func baseline(_ context: ActionContext) async throws(ActionFailure) -> MigrationBaseline {
-        var baseline = try await context.migrationBaseline(noTTL: noTTL)
+        var baseline = try await context.migrationBaseline(noTTL: noTTL, transformer: transformer)
         baseline.mayHaveExpired = mayExpire
         return baseline
     }
@@ -174,6 +189,7 @@ package struct EtcdMigrate: Action {
     private func recordFacts(revision: Int, keys: Int, _ context: ActionContext) async throws(ActionFailure) {
         try await context.record("migrated_keys", String(keys))
         try await context.record("no_ttl", String(noTTL))
+        try await context.record("transformer", transformer ?? "")
         try await context.record("migrated_revision", String(revision))
     }
 }

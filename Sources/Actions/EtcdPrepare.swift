@@ -26,6 +26,7 @@ package struct EtcdPrepare: Action {
                 "Leave out keys that expire; must be as in `etcd_migrate`."
             ),
             TTLPolicy.parameter("With `skip` and `lease`, the same as `no_ttl`; as in `etcd_ready`."),
+            .init("transformer", .path, "As in `etcd_migrate`, and must be the same. Empty means none."),
         ],
         example: """
             - name: Migrate a copy
@@ -37,11 +38,15 @@ package struct EtcdPrepare: Action {
     private let dataDir: String
     private let walDir: String?
     private let noTTL: Bool
+    private let transformer: String?
 
     package init(_ parameters: Parameters) throws(ActionFailure) {
         dataDir = try requirePath(parameters.string("data_dir"), "data_dir")
         walDir = try parameters.string("wal_dir").map { path throws(ActionFailure) in try requirePath(path, "wal_dir") }
         noTTL = parameters.boolean("no_ttl") == true || TTLPolicy(parameters).leavesOut
+        transformer = try parameters.string("transformer").map { path throws(ActionFailure) in
+            try requirePath(path, "transformer")
+        }
     }
 
     package var traits: ActionTraits {
@@ -66,7 +71,7 @@ package struct EtcdPrepare: Action {
         let report = try await context.requiredTarget().report(command)
         if let damaged = report["damaged"] { return .notBegun("\(damaged); it is made anew") }
         guard let record = PreparedMigration.Record(report) else { return .notBegun("there is no copy of this run") }
-        let baseline = try await context.migrationBaseline(noTTL: noTTL)
+        let baseline = try await context.migrationBaseline(noTTL: noTTL, transformer: transformer)
         let content: (revision: Int, keys: Int, remark: String?)
         do throws(MigrationOutcome.Failure) {
             content = try PreparedMigration.judge(found: report, baseline: baseline)
@@ -85,7 +90,8 @@ package struct EtcdPrepare: Action {
             user: settings.user,
             noTTL: noTTL,
             attempt: context.attempt,
-            timeout: context.timeout
+            timeout: context.timeout,
+            transformer: transformer
         )
         let report = try await target.report(migration(context).makeCommand(options, settings: settings))
         if let why = report["unfit"] {
@@ -93,7 +99,7 @@ package struct EtcdPrepare: Action {
             try await context.record("prepared_unfit", why)
             return Self.withoutCopy(why)
         }
-        let baseline = try await context.migrationBaseline(noTTL: noTTL)
+        let baseline = try await context.migrationBaseline(noTTL: noTTL, transformer: transformer)
         let outcome: MigrationOutcome
         do throws(MigrationOutcome.Failure) {
             outcome = try MigrationOutcome.judge(report, baseline: baseline)
@@ -128,6 +134,7 @@ package struct EtcdPrepare: Action {
         try await context.record("prepared_identity", record.identity)
         try await context.record("prepared_from_revision", String(record.revisionBefore))
         try await context.record("prepared_no_ttl", String(noTTL))
+        try await context.record("prepared_transformer", transformer ?? "")
         try await context.record("prepared_unfit", "")
         try await context.record("prepared_path", record.path)
     }

@@ -47,8 +47,10 @@ package struct EtcdVerified: Action {
     package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
         let nodes = context.etcdNodes
         guard let reader = nodes.last else { throw ActionFailure("etcd_verified needs at least one host") }
-        let views = comparesV2 ? try await Self.views(reader, context) : []
-        async let compared = ClusterProbe.compareHashes(nodes, at: views.first?.revision)
+        let transformer = try await context.transformer()
+        let views = comparesV2 && transformer == nil ? try await Self.views(reader, context) : []
+        let migrated = transformer == nil ? nil : try await context.migratedRevision()
+        async let compared = ClusterProbe.compareHashes(nodes, at: views.first?.revision ?? migrated)
         async let agreed = Self.agreement(reader, views)
         let comparison = await compared
         let agreement = await agreed
@@ -69,7 +71,8 @@ package struct EtcdVerified: Action {
         }
         let words =
             views.isEmpty
-            ? (comparesV2 ? "v2 holds no keys to compare with" : "v2 was not compared")
+            ? transformer.map { "the keys went through \($0), so that v2 and v3 are not compared" }
+                ?? (comparesV2 ? "v2 holds no keys to compare with" : "v2 was not compared")
             : "\(proof.keys) keys agree between v2 and v3"
         return Evidence("\(nodes.count) members equal (\(hash)); \(words)", values)
     }

@@ -227,7 +227,10 @@ struct FrozenGate: Sendable {
         _ state: MemberState,
         _ fingerprint: Fingerprint
     ) async throws(ActionFailure) -> [String] {
-        guard try await baselineV3(name).revision <= 1 else { return try await recordedProblems(name, state) }
+        // What a transformer left need not be what v2 holds.
+        guard try await baselineV3(name).revision <= 1, try await context.transformer() == nil else {
+            return try await recordedProblems(name, state)
+        }
         let isShort = leavesTTLKeysOut
         let revision = max(1, Int64(clamping: fingerprint.newestIndex(withoutTTL: isShort)))
         let keys = fingerprint.keys(withoutTTL: isShort)

@@ -3,7 +3,7 @@
 /// The shell that copies a running member's WAL and snapshots and migrates the copy: what a preparation and a rehearsal
 /// have in common.
 ///
-/// Needs `DATA`, `WALDIR`, `ETCDCTL`, `AS`, `NOTTL`, `LIMIT`, `PATIENCE` (seconds, for the lock on the data) and ``ColdBackup``'s functions. Where a function returns 1,
+/// Needs the functions of ``Transformer``, and `DATA`, `WALDIR`, `ETCDCTL`, `AS`, `NOTTL`, `LIMIT`, `PATIENCE` (seconds, for the lock on the data) and ``ColdBackup``'s functions. Where a function returns 1,
 /// `problem` says why.
 enum MigrationCopy {
     /// - `locate`: sets `data`, `snap` and `wal`.
@@ -49,6 +49,7 @@ enum MigrationCopy {
           fi
           set -- env ETCDCTL_API=3 "$ETCDCTL" migrate "--data-dir=$copy"
           if [ -n "$NOTTL" ]; then set -- "$@" --no-ttl; fi
+          if [ -n "$area" ]; then set -- "$@" "--transformer=$area/run"; fi
           if [ "$(id -u)" = 0 ] && [ "$AS" != root ]; then set -- runuser -u "$AS" -- "$@"; fi
           cd /
           timeout -k 2 "$LIMIT" "$@" >"$work/out" 2>"$work/err" </dev/null 9<&-
@@ -61,6 +62,7 @@ enum MigrationCopy {
           if [ -n "$(find "$copy/member/snap" -name '*.broken' -print -quit)" ]; then snap_same=no; fi
         }
         tell_migration() {
+          tell_transformer
           say code "$code"; say last "$last"; sed 's/^/stderr=/' "$work/noise"
           say index_before "$index_before"; say before "$before"; say after "$after"
           say lock free; say wal_same yes; say snap_same "$snap_same"

@@ -12,13 +12,24 @@ package struct MigrationBaseline: Sendable, Hashable {
     package var ttlKeys: Int?
     /// Keys that expire are left out.
     package var noTTL: Bool
+    /// Every key goes through this program, so that how many keys there are afterwards is for it to say.
+    package var transformer: String?
+    /// How many records it gave, once that is known.
+    var records: Int?
     /// Keys that expire may have done so since.
     package var mayHaveExpired = false
 
     /// How few keys there may be, where the baseline knows.
     var fewest: Int? { keys.map { $0 - (noTTL || mayHaveExpired ? ttlKeys ?? 0 : 0) } }
 
-    package init(maxIndex: Int? = nil, keys: Int? = nil, ttlKeys: Int? = nil, noTTL: Bool = false) {
+    package init(
+        maxIndex: Int? = nil,
+        keys: Int? = nil,
+        ttlKeys: Int? = nil,
+        noTTL: Bool = false,
+        transformer: String? = nil
+    ) {
+        self.transformer = transformer
         self.maxIndex = maxIndex
         self.keys = keys
         self.ttlKeys = ttlKeys
@@ -73,6 +84,8 @@ package struct MigrationOutcome: Sendable, Hashable {
         if let waiting = complaints.first(where: { $0.contains("waiting for etcd to close") }) {
             throw Failure(message: "etcd holds the db, so what etcdctl read is stale; it was killed: \(waiting)")
         }
+        let isEmpty = report["last"] == "no v2 keys to migrate"
+        let baseline = isEmpty ? baseline : try baseline.judgingTransformer(report)
         try judgeEnd(code: report["code"], last: report["last"], complaints: complaints)
         guard report["lock"] == "free", report["wal_same"] == "yes" else {
             throw Failure(message: "etcd was started while the migration ran")
@@ -80,7 +93,6 @@ package struct MigrationOutcome: Sendable, Hashable {
         guard report["snap_same"] == "yes" else {
             throw Failure(message: "etcdctl could not read a snapshot and set it aside as .broken")
         }
-        let isEmpty = report["last"] == "no v2 keys to migrate"
         if isEmpty, baseline.keys != 0, !baseline.mayHaveExpired || baseline.fewest != 0 {
             let known = baseline.keys.map { "\($0) keys are expected" } ?? "no baseline says that there are none"
             throw Failure(message: "etcdctl found no v2 keys, and \(known)")
@@ -136,6 +148,15 @@ package struct MigrationOutcome: Sendable, Hashable {
         guard let after else { throw Failure(message: "etcdctl cannot read the migrated db") }
         guard let before else { throw Failure(message: "etcdctl cannot read the db of the backup") }
         let keys = after.totalKey - before.totalKey - (hadIndex || isUntouched ? 0 : 1)
+        if let records = baseline.records {
+            guard keys == records else {
+                throw Failure(
+                    message: "the transformer gave \(records) records, and the db holds \(keys) new keys: records with "
+                        + "the same mod_revision replace each other"
+                )
+            }
+            return (after.revision, keys, nil)
+        }
         let leavesOut = baseline.noTTL && baseline.ttlKeys != 0
         var remark: String?
         switch baseline.keys {

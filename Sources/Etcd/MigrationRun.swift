@@ -12,6 +12,8 @@ extension Migration {
         package var noTTL: Bool
         package var attempt: Int
         package var timeout: Duration
+        /// A program on the node that every key goes through.
+        package var transformer: String?
         /// The db that is swapped in, where one was prepared.
         package var prepared: PreparedMigration.Record?
 
@@ -21,8 +23,10 @@ extension Migration {
             noTTL: Bool,
             attempt: Int,
             timeout: Duration,
+            transformer: String? = nil,
             prepared: PreparedMigration.Record? = nil
         ) {
+            self.transformer = transformer
             self.prepared = prepared
             self.etcdctl = etcdctl
             self.user = user
@@ -40,12 +44,14 @@ extension Migration {
         let values = NodeReport.assignments([
             "ETCDCTL": options.etcdctl, "AS": options.user, "NOTTL": options.noTTL ? "yes" : "",
             "ATTEMPT": String(options.attempt), "LIMIT": Self.limit(options.timeout),
-            "PREPARED": options.prepared?.path ?? "", "IDENTITY": options.prepared?.identity ?? "",
+            "TRANSFORMER": options.transformer ?? "", "PREPARED": options.prepared?.path ?? "",
+            "IDENTITY": options.prepared?.identity ?? "",
             "REVISION": options.prepared.map { String($0.revisionBefore) } ?? "",
         ])
         return RemoteCommand(
             "etcdctl migrate on \(dataDir)",
-            script: head + values + Self.checkScript + Self.beginScript + Self.swapScript + Self.migrateScript
+            script: head + Transformer.shellFunctions + values + Self.checkScript + Self.beginScript + Self.swapScript
+                + Self.migrateScript
                 + Self.gateScript,
             effect: .mutating,
             timeout: options.timeout
@@ -113,6 +119,7 @@ extension Migration {
             swapped=yes; code=0; last="finished transforming keys"; : >"$work/noise"
             say code 0; say last "$last"; say milliseconds 0
             told() { sed -n "s/^$1=//p" "$PREPARED/prepared"; }
+            sed -n '/^transformer_[io]/p' "$PREPARED/prepared"
             told before >"$work/before"; told after >"$work/now"; say index_before "$(told index_before)"
           fi
           say swapped "$swapped"
@@ -131,6 +138,9 @@ extension Migration {
         set -- "$ETCDCTL" migrate "--data-dir=$data"
         if [ -n "$WALDIR" ]; then set -- "$@" "--wal-dir=$wal"; fi
         if [ -n "$NOTTL" ]; then set -- "$@" --no-ttl; fi
+        # Its owner is the one who runs it, and must come to it.
+        chmod 711 -- "$work" && wrap_transformer "$work" || fail "$problem"
+        if [ -n "$area" ]; then set -- "$@" "--transformer=$area/run"; fi
         set -- env ETCDCTL_API=3 "$@"
         if [ "$(id -u)" = 0 ] && [ "$AS" != root ]; then set -- runuser -u "$AS" -- "$@"; fi
         cd /
@@ -148,6 +158,7 @@ extension Migration {
         kill "$watcher" 2>/dev/null
         last=; while IFS= read -r line || [ -n "$line" ]; do last=$line; done <"$work/out"
         last=$(printf '%.300s' "$last")
+        tell_transformer | tee "$work/transformed"
         say code "$code"; say last "$last"
         # capnslog lines of 3.0 to 3.3 at the levels information and notice are no complaint.
         grep -v -e '^[0-9][0-9-]* [0-9:.]* [IN] | ' -e '^$' "$work/err" >"$work/noise"
@@ -187,6 +198,8 @@ extension Migration {
           case "$last" in
             "finished transforming keys"|"no v2 keys to migrate")
               printf 'begun %s\nfinished %s\n' "$ATTEMPT" "$(db_identity)" >"$work/marker"
+              if [ "$swapped" = yes ]; then sed -n '/^transformer_[io]/p' "$PREPARED/prepared" >>"$work/marker"
+              elif [ -n "$TRANSFORMER" ]; then sed -n '/^transformer_[io]/p' "$work/transformed" >>"$work/marker"; fi
               cat "$work/marker" >"$BACKUP/migration" && sync -- "$BACKUP/migration" || say marker unwritten
               case "$PREPARED" in */.pawl-"$RUN"-*) rm -rf -- "$PREPARED" ;; esac ;;
           esac

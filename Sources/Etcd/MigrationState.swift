@@ -36,6 +36,8 @@ package struct MigrationState: Sendable, Hashable {
     package var before: MigrationDatabaseStatus?
     package var after: MigrationDatabaseStatus?
     package var hadIndex: Bool
+    /// What the migration noted of its transformer.
+    package var transformed: MigrationBaseline.Transformed?
 
     package init(
         isBusy: Bool = false,
@@ -79,6 +81,7 @@ package struct MigrationState: Sendable, Hashable {
             after: MigrationDatabaseStatus(report["after"]),
             hadIndex: report["index_before"] == "yes"
         )
+        transformed = MigrationBaseline.Transformed(report)
     }
 
     /// What resume may conclude.
@@ -117,6 +120,7 @@ package struct MigrationState: Sendable, Hashable {
         }
         guard areSnapshotsUnchanged else { return .inDoubt("the snapshots are not those of the backup") }
         do {
+            let baseline = try baseline.judging(transformed)
             let gate = try MigrationOutcome.judgeContent(
                 before: before,
                 after: after,
@@ -175,6 +179,7 @@ extension Migration {
           begun=yes
           if grep -qxF "finished $(db_identity)" "$BACKUP/migration"; then as_migrated=yes; fi
         fi
+        sed -n '/^transformer_[io]/p' "$BACKUP/migration" 2>/dev/null
         say begun "$begun"; say as_migrated "$as_migrated"
         if [ "$running" = no ] && [ "$as_migrated" = yes ]; then
           if [ -e "$saved" ]; then

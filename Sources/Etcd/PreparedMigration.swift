@@ -52,7 +52,8 @@ package struct PreparedMigration: Sendable, Hashable {
         found report: NodeReport,
         baseline: MigrationBaseline
     ) throws(MigrationOutcome.Failure) -> (revision: Int, keys: Int, remark: String?) {
-        try MigrationOutcome.judgeContent(
+        let baseline = try baseline.judgingTransformer(report)
+        return try MigrationOutcome.judgeContent(
             before: MigrationDatabaseStatus(report["before"]),
             after: MigrationDatabaseStatus(report["after"]),
             hadIndex: report["index_before"] == "yes",
@@ -64,7 +65,8 @@ package struct PreparedMigration: Sendable, Hashable {
         NodeReport.prelude
             + NodeReport.assignments([
                 "DATA": dataDir, "WALDIR": walDir ?? "", "RUN": ColdBackup.fileName(run),
-            ]) + ColdBackup.shellFunctions + MigrationCopy.shellFunctions + Self.locate
+            ]) + ColdBackup.shellFunctions + Transformer.shellFunctions + MigrationCopy.shellFunctions
+            + Self.locate
     }
 
     /// Sets `data`, `snap`, `wal` and `prep`; `told` reads a line of what was noted.
@@ -84,6 +86,7 @@ package struct PreparedMigration: Sendable, Hashable {
         let seconds = options.timeout.components.seconds
         let values = NodeReport.assignments([
             "ETCDCTL": options.etcdctl, "AS": options.user, "NOTTL": options.noTTL ? "yes" : "",
+            "TRANSFORMER": options.transformer ?? "",
             "LIMIT": String(max(1, seconds - min(10, seconds / 4))),
             // A rehearsal gives way within a second or two.
             "PATIENCE": "15",
@@ -178,20 +181,24 @@ package struct PreparedMigration: Sendable, Hashable {
 
     /// As ``Migration`` does it in place, on the copy, which nothing else has open.
     private static let migrateScript = #"""
+        wrap_transformer "$prep" || drop "$problem" "nothing was changed"
         migrate_copy "$prep/data"
+        tell_transformer >"$work/transformed"
         [ "$(db_lock "$data")" = held ] || drop "etcd stopped while the copy was made" "start it"
         if [ "$code" = 0 ] && [ ! -s "$work/noise" ] && [ ! -L "$live/snap/db" ]; then
-          mv -T -- "$live/snap/db" "$prep/db" && rm -rf -- "$prep/data" && sync -- "$prep/db" || drop "cannot write to $prep"
+          mv -T -- "$live/snap/db" "$prep/db" && rm -rf -- "$prep/data" "$prep/transformer" && sync -- "$prep/db" || drop "cannot write to $prep"
           if command -v selinuxenabled >/dev/null 2>&1 && selinuxenabled && [ -e "$snap/db" ]; then
             chcon --reference="$snap/db" -- "$prep/db"
           fi
+          sed -n '/^transformer_[io]/p' "$work/transformed" >"$prep/prepared.new"
           printf '%s\n' "index_before=$index_before" "before=$before" "after=$after" "no_ttl=${NOTTL:-no}" \
-            "identity=$(identity "$prep/db")" >"$prep/prepared.new" && sync -- "$prep/prepared.new" &&
+            "identity=$(identity "$prep/db")" >>"$prep/prepared.new" && sync -- "$prep/prepared.new" &&
             mv -T -- "$prep/prepared.new" "$prep/prepared" && sync -- "$prep" "${prep%/*}" || drop "cannot write to $prep"
           say path "$prep"; say identity "$(told identity)"
         else
           rm -rf -- "$prep"
         fi
+        cat "$work/transformed"; area=
         tell_migration
         say milliseconds "$(($(milliseconds) - began))"
         """#

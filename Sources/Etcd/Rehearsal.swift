@@ -61,7 +61,7 @@ package struct Rehearsal: Sendable {
         )
         let values = NodeReport.assignments([
             "DATA": settings.dataDir, "WALDIR": settings.walDir ?? "", "RUN": Self.run, "SCRATCH": scratch ?? "",
-            "ETCDCTL": settings.etcdctl, "AS": settings.user, "NOTTL": noTTL ? "yes" : "",
+            "ETCDCTL": settings.etcdctl, "AS": settings.user, "NOTTL": noTTL ? "yes" : "", "TRANSFORMER": "",
             "INDEX": String(index), "LIMIT": String(max(1, seconds - min(10, seconds / 4))), "PATIENCE": "0",
             "BACKUPS": settings.backupDir, "BACKUP_SCRIPT": ColdBackup.takeCommand(backup, timeout: timeout).script,
             "LOSSES": RehearsalScript.losses, "RUN_HAS_BEGUN": Self.runHasBegun,
@@ -69,7 +69,8 @@ package struct Rehearsal: Sendable {
         return RemoteCommand(
             "rehearse the migration of \(settings.dataDir)",
             script: EtcdSettings.scriptPrelude + NodeReport.prelude + values + state.shell + ColdBackup.shellFunctions
-                + MigrationCopy.shellFunctions + "answers() { \(settings.commandLine(.endpointStatus)); }\n"
+                + Transformer.shellFunctions + MigrationCopy.shellFunctions
+                + "answers() { \(settings.commandLine(.endpointStatus)); }\n"
                 + RehearsalScript.whole,
             effect: .mutating,
             timeout: timeout + .seconds(15)

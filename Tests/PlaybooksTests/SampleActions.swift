@@ -162,6 +162,7 @@ enum SampleActions {
             Parameter("wal_dir", .path, "The WAL dir."),
             Parameter("no_ttl", .boolean, default: .bool(false), "Leave keys with a TTL out."),
             ttlKeys,
+            Parameter("transformer", .path, "A program that every key goes through."),
         ],
         example: "- etcd_migrate: { data_dir: /var/lib/etcd }"
     )
@@ -173,6 +174,7 @@ enum SampleActions {
             Parameter("wal_dir", .path, "The WAL dir."),
             Parameter("no_ttl", .boolean, default: .bool(false), "Leave keys with a TTL out."),
             ttlKeys,
+            Parameter("transformer", .path, "A program that every key goes through."),
         ],
         example: "- etcd_prepare: { data_dir: /var/lib/etcd }"
     )
