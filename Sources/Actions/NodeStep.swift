@@ -26,7 +26,7 @@ extension ActionContext {
     /// What the preflight, or the first gate, recorded of the v2 keys.
     ///
     /// - Throws: where the preflight let keys with a TTL pass because they would be left out, and they are not.
-    func migrationBaseline(noTTL: Bool, transformer: String?) async throws(ActionFailure) -> MigrationBaseline {
+    func migrationBaseline(noTTL: Bool, transformer: String? = nil) async throws(ActionFailure) -> MigrationBaseline {
         let expiring = try await number("baseline_ttl_keys")
         let policy = try await fact("policy.\(PreflightCheck.ttlKeys.name)")
         if !noTTL, let expiring, expiring > 0, policy.flatMap(TTLPolicy.init)?.leavesOut == true {
