@@ -8,7 +8,7 @@ enum SampleActions {
     typealias Parameter = ActionSchema.Parameter
 
     static let all = [
-        service, backup, diskFree, command, waitFor, pause, ready, migrate, prepare, healthy, consistent, freeze,
+        service, backup, diskFree, command, waitFor, pause, ready, migrate, prepare, ahead, healthy, consistent, freeze,
         verified, bindTTL, canary, snapshot, outlook, removeV2,
     ]
 
@@ -177,6 +177,16 @@ enum SampleActions {
             Parameter("transformer", .path, "A program that every key goes through."),
         ],
         example: "- etcd_prepare: { data_dir: /var/lib/etcd }"
+    )
+    static let ahead = ActionSchema(
+        word: "backup_ahead",
+        summary: "Copies what is at rest.",
+        parameters: [
+            Parameter("source", .path, required: true, "The data dir."),
+            Parameter("wal_dir", .path, "The WAL dir."),
+            Parameter("to", .path, required: true, "Where to."),
+        ],
+        example: "- backup_ahead: { source: /var/lib/etcd, to: /var/backups }"
     )
     static let healthy = ActionSchema(
         word: "etcd_healthy",
