@@ -11,16 +11,17 @@ package struct OutagePrediction: Sendable, Hashable, Codable {
     /// From runs on a lab of three members on a two-core machine that had other work, too (`scripts/bench-rehearse`).
     package static let settling = 0.7
 
-    /// With the copies that `etcd_prepare` makes, in seconds.
+    /// With what `etcd_prepare` and `backup_ahead` do beforehand, in seconds.
     package var prepared: Double
-    /// Migrated after its stop, in seconds.
+    /// Backed up and migrated after its stop, in seconds.
     package var inPlace: Double
 
     /// - Parameters:
     ///   - times: what the parts of the rehearsal took.
     ///   - command: what a remote command takes that does nothing, in seconds.
     package init(_ times: RehearsalOutcome.Times, command: Double) {
-        prepared = Self.commands * command + times.backup + (times.start ?? 0) + Self.settling
-        inPlace = prepared + times.migrate
+        let fixed = Self.commands * command + (times.start ?? 0) + Self.settling
+        prepared = fixed + times.backup
+        inPlace = fixed + times.wholeBackup + times.migrate
     }
 }

@@ -64,7 +64,8 @@ package struct Rehearsal: Sendable {
             "ETCDCTL": settings.etcdctl, "AS": settings.user, "NOTTL": noTTL ? "yes" : "", "TRANSFORMER": "",
             "INDEX": String(index), "LIMIT": String(max(1, seconds - min(10, seconds / 4))), "PATIENCE": "0",
             "BACKUPS": settings.backupDir, "BACKUP_SCRIPT": ColdBackup.takeCommand(backup, timeout: timeout).script,
-            "LOSSES": RehearsalScript.losses, "RUN_HAS_BEGUN": Self.runHasBegun,
+            "AHEAD_SCRIPT": BackupAhead.takeCommand(backup, timeout: timeout).script, "LOSSES": RehearsalScript.losses,
+            "RUN_HAS_BEGUN": Self.runHasBegun,
         ])
         return RemoteCommand(
             "rehearse the migration of \(settings.dataDir)",

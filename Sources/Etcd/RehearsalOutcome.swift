@@ -47,7 +47,9 @@ package struct RehearsalOutcome: Sendable, Hashable, Codable {
     /// How long the parts took, in seconds.
     package struct Times: Sendable, Hashable, Codable {
         package var copy = 0.0
+        /// Of what is not backed up ahead of the stop.
         package var backup = 0.0
+        package var wholeBackup = 0.0
         package var migrate = 0.0
         /// From the start of etcd on the copy until it had replayed its WAL; `nil` where it was not started.
         package var start: Double?
@@ -183,6 +185,7 @@ package struct RehearsalOutcome: Sendable, Hashable, Codable {
         return Times(
             copy: seconds("copy_milliseconds") ?? 0,
             backup: seconds("backup_milliseconds") ?? 0,
+            wholeBackup: seconds("whole_backup_milliseconds") ?? 0,
             migrate: seconds("milliseconds") ?? 0,
             start: seconds("start_milliseconds")
         )

@@ -112,7 +112,11 @@ enum RehearsalScript {
 
         """#
 
-    /// The backup is rehearsed too, by the very script that takes one, because a member is out while it is taken.
+    /// Copies, backs up and migrates.
+    ///
+    /// The backup is rehearsed too, by the very scripts that take one, because a member is out while it is taken: as a
+    /// whole, and what is left of it when what is at rest was backed up ahead. A file counts as at rest after a second;
+    /// the last segment gets a new time, as one that etcd writes to.
     private static let copy = #"""
         began=$(milliseconds)
         copy_files "$prep/data/member" || drop "$problem"
@@ -122,9 +126,20 @@ enum RehearsalScript {
         chmod 700 -- "$prep/data" "$prep/data/member" "$prep/data/member/snap" "$prep/data/member/wal"
         now "the backup"
         began=$(milliseconds)
-        (cd "$prep" && timeout -k 2 "$LIMIT" sh -c "$BACKUP_SCRIPT") >"$work/out" 2>"$work/err" </dev/null 9<&- ||
-          drop "a backup of the copy failed: $(sed -n 's/^error=//p' "$work/out" | head -n 1)"
-        say backup_milliseconds "$(($(milliseconds) - began))"; say backup_kilobytes "$(sizes "$prep/data")"
+        back_up() {
+          (cd "$prep" && timeout -k 2 "$LIMIT" sh -c "$1") >"$work/out" 2>"$work/err" </dev/null 9<&- ||
+            drop "a backup of the copy failed: $(sed -n 's/^error=//p' "$work/out" | head -n 1)"
+        }
+        back_up "$BACKUP_SCRIPT"
+        say whole_backup_milliseconds "$(($(milliseconds) - began))"
+        rm -rf -- "$prep/backup"
+        sleep 2
+        back_up "$AHEAD_SCRIPT"
+        for file in "$prep/data/member/wal"/*.wal; do newest=$file; done
+        touch -- "$newest"
+        began=$(milliseconds)
+        back_up "$BACKUP_SCRIPT"
+        say backup_milliseconds "$(($(milliseconds) - began))"
         rm -rf -- "$prep/backup"
         now "etcdctl migrate"
         began=$(milliseconds)
