@@ -47,6 +47,7 @@ extension SSHConnection {
         guard case .bytes(let input) = request.input, input.isEmpty, let session,
             let silence = session.sinceInbound, silence < Self.heard, session.isConnected
         else { return nil }
+        for old in spares.takeOlder(than: .now - limits.spareShell) { await retire(old) }
         while let waiting = spares.take(for: request.user) {
             let isThere = try? await drive("looking at a shell", until: deadline) {
                 waiting.shell.hearWaiting(on: waiting.channel, loop)

@@ -18,6 +18,11 @@ package struct SSHLimits: Sendable {
     package var close: Duration = .seconds(2)
     /// A peer that says nothing for this long, although asked to answer, is given up.
     package var silence: Duration = .seconds(25)
+    /// How long a shell that was started ahead of its script is of use.
+    ///
+    /// A server may close sessions that are idle (`ChannelTimeout`), and a script that is sent in that very moment is in doubt;
+    /// nobody sets that time as short as this.
+    package var spareShell: Duration = .seconds(20)
     /// Standard output and standard error of one command together, where they are kept in memory.
     package var outputBytes = 256 << 20
 

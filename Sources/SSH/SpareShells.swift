@@ -16,6 +16,7 @@ final class SpareShells {
         var user: String?
         var channel: ChannelHandle
         var shell: FramedShell
+        var asked: ContinuousClock.Instant
     }
 
     /// Steps come as stop, swap and start, of which the second may be over before the next shell is up.
@@ -30,6 +31,12 @@ final class SpareShells {
 
     /// Notes that a script of this user has begun.
     func note(begunAs user: String?) { proven.insert(user) }
+
+    /// Takes out those that were asked for before; they are to be closed.
+    func takeOlder(than limit: ContinuousClock.Instant) -> [ChannelHandle] {
+        defer { ready.removeAll { $0.asked < limit } }
+        return ready.filter { $0.asked < limit }.map(\.channel)
+    }
 
     /// Takes a shell of the user out; it may have ended in the meantime.
     func take(for user: String?) -> Waiting? {
@@ -57,7 +64,8 @@ final class SpareShells {
                 beginning = Waiting(
                     user: user,
                     channel: channel,
-                    shell: FramedShell(CommandFrame(waitingAs: user))
+                    shell: FramedShell(CommandFrame(waitingAs: user)),
+                    asked: .now
                 )
             case .again(let interest): return .again(interest)
             case .failed(let failure): return refused(failure, LIBSSH2_ERROR_CHANNEL_FAILURE)

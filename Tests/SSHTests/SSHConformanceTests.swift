@@ -12,7 +12,7 @@ let needsServer = ConditionTrait.enabled(
     "\(SSHServerFixture.obstacle ?? "sshd can run here")"
 )
 
-@Suite("An SSH host", .serialized, needsServer, .timeLimit(.minutes(2)))
+@Suite("An SSH host", .serialized, needsServer, .timeLimit(.minutes(5)))
 struct SSHConformanceTests {
     @Test(arguments: HostPromise.ofCommands + HostPromise.ofFiles)
     func `an SSH host keeps the promise`(_ promise: HostPromise) async throws {

@@ -51,13 +51,18 @@ struct SpareShellTests {
             let count = "echo x >>\(server.path("count"))"
             for _ in 0..<3 {
                 _ = try await Script.output(host, "sleep 0.3")
-                // The waiting shells are this shell's cousins: below the same sshd, and not above this script. That the
-                // server tells of their end can be seen on the client's side only, so it is given some time.
+                // The waiting shells are this shell's cousins: below the same sshd, and not above this script. What they
+                // started sees the end of its input; the server tells of that before it tells of this script's end.
                 let session = "$(cut -d ' ' -f 4 /proc/$PPID/stat)"
-                _ = try await Script.output(
-                    host,
-                    "for pid in $(ps -o pid= --ppid \(session)); do [ $pid = $PPID ] || kill -9 $pid; done; sleep 1"
-                )
+                let kill = """
+                    outer=; inner=
+                    for pid in $(ps -o pid= --ppid \(session)); do
+                      [ $pid = $PPID ] || { outer="$outer $pid"; inner="$inner $(ps -o pid= --ppid $pid)"; }
+                    done
+                    kill -9 $outer
+                    for pid in $outer $inner; do while [ -d /proc/$pid ]; do sleep 0.05; done; done; sleep 0.5
+                    """
+                _ = try await Script.output(host, kill)
                 _ = try await host.run(RemoteCommand("count", script: count, effect: .mutating))
             }
             #expect(server.read("count") == "x\nx\nx\n")
@@ -93,15 +98,12 @@ struct SpareShellTests {
     }
 
     @Test func `a server that closes idle sessions costs a new shell and no more`() async throws {
-        // sshd counts whole seconds, so this is one at least.
-        try await SSHServerFixture.with(["ChannelTimeout session:*=2s"]) { server in
-            let host = try server.host()
-            _ = try await Script.output(host, ":")
-            for _ in 0..<2 {
-                // Something is heard all the time, so that the waiting shells would be used if they were there.
-                for _ in 0..<3 { #expect(try await Script.output(host, "sleep 0.8; echo on") == "on\n") }
-                try await Task.sleep(for: .milliseconds(1900))
-            }
+        try await SSHServerFixture.with(["ChannelTimeout session:*=4s"]) { server in
+            var limits = SSHLimits()
+            limits.spareShell = .seconds(2)
+            let host = try SSHHost(server.endpoint(), limits: limits)
+            // Something is heard all the time, so that shells of whatever age would be used if they were there.
+            for _ in 0..<8 { #expect(try await Script.output(host, "sleep 1; echo on") == "on\n") }
             await host.close()
         }
     }

@@ -142,7 +142,8 @@ package struct EtcdCluster: Sendable {
                 "fixture",
                 script: "url=\(members[0].clientURL) ETCDCTL_API=3; export ETCDCTL_API\n" + script,
                 standardInput: input,
-                effect: .mutating
+                effect: .mutating,
+                timeout: .seconds(120)
             )
         )
         if result.exitCode != 0 { throw Failure(description: "\(script): \(result.errorOutput)") }
