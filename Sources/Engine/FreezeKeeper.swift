@@ -19,12 +19,16 @@ struct FreezeKeeper: Sendable {
     /// How often it is looked whether anything is closed.
     private static let idle = Duration.seconds(1)
 
+    /// Renews once, before a resumed run looks at what is in place: what is closed then does not open behind the look.
+    func begin(_ plan: Plan) async {
+        guard closesPorts(plan), let watch = await watch() else { return }
+        _ = await watch.renew()
+    }
+
     /// Renews until it is cancelled, three times in the shortest dead-man time; a plan that closes no ports, and opens
     /// none, has nothing to be renewed.
     func keep(_ plan: Plan) async {
-        guard plan.steps.contains(where: { $0.action == EtcdFreeze.schema.word && $0.effect != .readOnly }) else {
-            return
-        }
+        guard closesPorts(plan) else { return }
         while !Task.isCancelled {
             let watch = await watch()
             if let time = watch?.shortest {
@@ -35,6 +39,10 @@ struct FreezeKeeper: Sendable {
                 guard (try? await Task.sleep(for: Self.idle)) != nil else { return }
             }
         }
+    }
+
+    private func closesPorts(_ plan: Plan) -> Bool {
+        plan.steps.contains { $0.action == EtcdFreeze.schema.word && $0.effect != .readOnly }
     }
 
     /// The last time, at the end of a run that did not thaw.

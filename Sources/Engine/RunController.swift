@@ -253,6 +253,7 @@ package struct RunController: Sendable {
             await engine.announce("takes the lock over, whose process is gone: \(gone)")
         }
         let keeper = FreezeKeeper(play: open.play, hosts: hosts, facts: facts, fence: fence)
+        await keeper.begin(open.plan)
         let keeping = Task { await keeper.keep(open.plan) }
         let result = await engine.perform(history: open.history, signals: signals)
         keeping.cancel()
