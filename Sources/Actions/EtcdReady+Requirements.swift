@@ -23,6 +23,10 @@ extension EtcdReady {
                 // Whoever uses v3 may have leases there.
                 written[.leases] = .warn
             }
+            if [.skip, .lease].contains(written[.ttlKeys]) {
+                // etcdctl migrates the keys of such directories all the same; `etcd_ttl_keys` sees to them at the end.
+                written[.ttlDirectories] = .warn
+            }
             if let group = parameters.group("checks") {
                 for check in PreflightCheck.inMapping where check.rule.necessity == nil {
                     if let policy = policy(check.name, of: group) { written[check] = policy }

@@ -38,8 +38,8 @@ extension EtcdReadyReview {
                         + Self.list(most.expiringDirectoryNames.map(\.description), of: most.ttlDirectories),
                     why: "keys in them are migrated as permanent ones, even with no_ttl",
                     remedy:
-                        "remove the directories' TTL (PUT with dir=true, prevExist=true and an empty ttl), or allow it with "
-                        + "ttl_keys: skip or lease, so that etcd_ttl_keys sees to those keys at the end"
+                        "remove the directories' TTL (PUT with dir=true, prevExist=true and an empty ttl), or set ttl_keys to "
+                        + "skip or lease, with which etcd_ttl_keys sees to those keys at the end"
                 )
             )
         }
