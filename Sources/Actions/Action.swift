@@ -104,10 +104,19 @@ package struct Evidence: Sendable, Hashable {
     package var summary: String
     /// Named values for the journal, the reports and later steps; none is a secret or a key's value.
     package var values: [String: String]
+    /// Whether anything was done or looked at; a step that the playbook has switched off proves nothing.
+    package var isProof = true
 
     package init(_ summary: String, _ values: [String: String] = [:]) {
         self.summary = summary
         self.values = values
+    }
+
+    /// Of a step that the playbook has switched off.
+    package static func switchedOff(_ why: String) -> Evidence {
+        var evidence = Evidence(why)
+        evidence.isProof = false
+        return evidence
     }
 }
 

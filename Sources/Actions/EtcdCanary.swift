@@ -55,7 +55,7 @@ package struct EtcdCanary: Action {
     }
 
     package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
-        guard isWanted else { return Evidence("no write was wanted") }
+        guard isWanted else { return .switchedOff("no write was wanted") }
         let key = Array("pawl/canary/\(context.run)".utf8)
         guard let first = context.etcdNodes.first else { throw ActionFailure("etcd_canary needs at least one host") }
         var revisions = 0

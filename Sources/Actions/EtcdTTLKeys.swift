@@ -48,7 +48,7 @@ package struct EtcdTTLKeys: Action {
     }
 
     package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
-        guard policy.leavesOut else { return Evidence("keys that expire were not left out (\(policy.rawValue))") }
+        guard policy.leavesOut else { return .switchedOff("keys that expire were not left out (\(policy.rawValue))") }
         let writing = try await V3Writing(context)
         let seen = ContinuousClock.now
         let expiring: ExpiringKeys

@@ -143,7 +143,7 @@ package struct RunEngine: Sendable {
     /// What the summary shows at the end: when a member served again, and what the gates said last.
     private func noteSuccess(of step: PlannedStep, _ evidence: Evidence?) async {
         await outages.stepSucceeded(step)
-        guard step.phase == .gate || step.phase == .postflight, let evidence else { return }
+        guard step.phase == .gate || step.phase == .postflight, let evidence, evidence.isProof else { return }
         try? await facts.record("proof:\(step.action)", evidence.summary)
     }
 
