@@ -54,7 +54,8 @@ extension ClusterFixture {
     }
 
     func trace(of node: LabNode) async throws -> Trace {
-        let backups = try await node.run("ls -A \(node.backupDirectory) 2>/dev/null").standardOutput
+        // What is copied ahead of the stop is no backup yet.
+        let backups = try await node.run("ls -A -I '*.ahead' \(node.backupDirectory) 2>/dev/null").standardOutput
         return Trace(instance: try await instance(of: node), revision: try await revision(of: node), backups: backups)
     }
 

@@ -44,10 +44,7 @@ extension EndToEnd {
             try await ClusterFixture.with(options: options) { cluster in
                 try await cluster.seed(LabSeed(keys: 200))
                 let order = try await cluster.rollingOrder()
-                let playbook = try cluster.editedPlaybook(replacing: [
-                    ("  - name: Disk has room for the backup\n", ""),
-                    (#"    disk_free: { path: "{{ backup_dir }}", at_least: "2x {{ etcd_data_dir }}" }"# + "\n", ""),
-                ])
+                let playbook = try cluster.editedPlaybook(ClusterFixture.inPlace, replacing: Self.withoutRoomCheck)
                 try await order[1].check("cat /dev/zero >/var/backups/pawl/filling 2>/dev/null || true")
                 let halted = try await Self.expectHaltOnSecond(cluster, order, playbook)
                 #expect(halted.step == "Back up the data", "\(halted)")
@@ -55,6 +52,34 @@ extension EndToEnd {
                 try await cluster.expectResumed()
             }
         }
+
+        @Test func `a disk that is full for what is copied ahead halts before any member is stopped`() async throws {
+            let options = LabOptions(limitedDisk: .init(path: "/var/backups/pawl", megabytes: 300))
+            try await ClusterFixture.with(options: options) { cluster in
+                try await cluster.seed(LabSeed(keys: 200))
+                let order = try await cluster.rollingOrder()
+                let playbook = try cluster.editedPlaybook(replacing: Self.withoutRoomCheck)
+                try await order[1].check("cat /dev/zero >/var/backups/pawl/filling 2>/dev/null || true")
+                let before = try await cluster.traces(of: cluster.nodes)
+                let output = try await cluster.pawl(cluster.runArguments(playbook, ClusterFixture.json))
+                #expect(output.exitCode == 3, "\(output.all)")
+                let report = try output.report()
+                #expect(report.step == "Back up what is at rest" && report.host == order[1].name, "\(report)")
+                #expect(report.reason?.contains("disk full at /var/backups/pawl") == true, "\(report)")
+                try await cluster.expectUntouched(cluster.nodes, since: before)
+                for node in cluster.nodes {
+                    let left = "ls -d /var/backups/pawl/*.ahead /var/lib/etcd/.pawl-* 2>/dev/null || true"
+                    #expect(try await node.check(left).isEmpty)
+                }
+                try await order[1].check("rm /var/backups/pawl/filling")
+                try await cluster.expectResumed()
+            }
+        }
+
+        private static let withoutRoomCheck = [
+            ("  - name: Disk has room for the backup\n", ""),
+            (#"    disk_free: { path: "{{ backup_dir }}", at_least: "2x {{ etcd_data_dir }}" }"# + "\n", ""),
+        ]
 
         @Test func `a member that cannot be started again is told as it is and resumed when mended`() async throws {
             try await ClusterFixture.with { cluster in
