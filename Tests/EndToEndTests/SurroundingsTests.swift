@@ -207,7 +207,7 @@ extension EndToEnd {
                     """
                 ).trimmingCharacters(in: .whitespacesAndNewlines)
                 try #require(!id.isEmpty)
-                try await Self.expectRefusal(cluster, cluster.inventory, naming: ["learner"])
+                try await Self.expectRefusal(cluster, cluster.inventory, naming: [id, "was added and never started"])
                 let removed = try await cluster.etcdctl(cluster.nodes[0], "member remove \(id)")
                 #expect(removed.exitCode == 0, "\(removed.all)")
                 try await cluster.expectUntouched(cluster.nodes, since: before)
