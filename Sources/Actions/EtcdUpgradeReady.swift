@@ -65,7 +65,11 @@ package struct EtcdUpgradeReady: Action {
             lines.append("\(name): \(verdict)")
             context.progress("\(name): ready for etcd 3.6: \(verdict)")
         }
-        if failing.isEmpty { return Evidence("ready for etcd 3.6: " + lines.joined(separator: " | "), values) }
+        if failing.isEmpty {
+            let verdicts = Set(values.values)
+            let all = verdicts.count == 1 ? verdicts.first.map { "all members: \($0)" } : nil
+            return Evidence("ready for etcd 3.6: " + (all ?? lines.joined(separator: " | ")), values)
+        }
         throw ActionFailure(
             "members are not as etcd 3.6 needs them",
             problems: failing,
