@@ -44,8 +44,7 @@ package struct Backup: Action {
     private let retain: Int?
 
     package init(_ parameters: Parameters) throws(ActionFailure) {
-        source = try requirePath(parameters.string("source"), "source")
-        walDir = try parameters.string("wal_dir").map { path throws(ActionFailure) in try requirePath(path, "wal_dir") }
+        (source, walDir) = try requireDataDirectories(parameters, named: "source")
         destination = try requirePath(parameters.string("to"), "to")
         keep = parameters.boolean("keep") ?? true
         retain = parameters.integer("retain").flatMap { $0 == 0 ? nil : $0 }

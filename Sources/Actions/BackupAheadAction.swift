@@ -31,8 +31,7 @@ package struct BackupAheadAction: Action {
     private let destination: String
 
     package init(_ parameters: Parameters) throws(ActionFailure) {
-        source = try requirePath(parameters.string("source"), "source")
-        walDir = try parameters.string("wal_dir").map { path throws(ActionFailure) in try requirePath(path, "wal_dir") }
+        (source, walDir) = try requireDataDirectories(parameters, named: "source")
         destination = try requirePath(parameters.string("to"), "to")
     }
 

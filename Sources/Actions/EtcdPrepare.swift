@@ -41,8 +41,7 @@ package struct EtcdPrepare: Action {
     private let transformer: String?
 
     package init(_ parameters: Parameters) throws(ActionFailure) {
-        dataDir = try requirePath(parameters.string("data_dir"), "data_dir")
-        walDir = try parameters.string("wal_dir").map { path throws(ActionFailure) in try requirePath(path, "wal_dir") }
+        (dataDir, walDir) = try requireDataDirectories(parameters)
         noTTL = parameters.boolean("no_ttl") == true || TTLPolicy(parameters).leavesOut
         transformer = try parameters.string("transformer").map { path throws(ActionFailure) in
             try requirePath(path, "transformer")

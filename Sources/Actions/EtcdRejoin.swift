@@ -36,8 +36,7 @@ package struct EtcdRejoin: Action {
     package init(_ parameters: Parameters) throws(ActionFailure) {
         guard let service = parameters.string("service") else { throw ActionFailure("a service needs a name") }
         self.service = service
-        dataDir = try requirePath(parameters.string("data_dir"), "data_dir")
-        walDir = try parameters.string("wal_dir").map { path throws(ActionFailure) in try requirePath(path, "wal_dir") }
+        (dataDir, walDir) = try requireDataDirectories(parameters)
         within = parameters.duration("within") ?? .seconds(300)
     }
 

@@ -31,8 +31,7 @@ package struct EtcdRollback: Action {
     private let walDir: String?
 
     package init(_ parameters: Parameters) throws(ActionFailure) {
-        dataDir = try requirePath(parameters.string("data_dir"), "data_dir")
-        walDir = try parameters.string("wal_dir").map { path throws(ActionFailure) in try requirePath(path, "wal_dir") }
+        (dataDir, walDir) = try requireDataDirectories(parameters)
     }
 
     package var traits: ActionTraits {

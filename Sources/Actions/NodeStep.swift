@@ -2,6 +2,7 @@
 
 import Etcd
 import Fleet
+import Playbooks
 import Remote
 
 /// How the actions that change a node speak with it.
@@ -80,4 +81,13 @@ func requirePath(_ text: String?, _ name: String) throws(ActionFailure) -> Strin
         throw ActionFailure("\(name) is \(text), which is not an absolute path below /")
     }
     return path
+}
+
+/// The data directory of a member, and its WAL directory where that is outside of it.
+func requireDataDirectories(
+    _ parameters: Parameters,
+    named name: String = "data_dir"
+) throws(ActionFailure) -> (dataDir: String, walDir: String?) {
+    let walDir = try parameters.string("wal_dir").map { path throws(ActionFailure) in try requirePath(path, "wal_dir") }
+    return (try requirePath(parameters.string(name), name), walDir)
 }
