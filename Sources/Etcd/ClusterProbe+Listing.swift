@@ -19,7 +19,7 @@ extension ClusterProbe {
     ) async throws(EtcdProbeError) -> StoreListings {
         var script = ProbeScript(node.settings)
         script.ask("v2", v2Keys(node.settings))
-        script.ask("v3", node.settings.commandLine(.dump(revision: revision), seconds: 120))
+        script.ask("v3", node.settings.dump(at: revision))
         let answer = try await script.run(on: node, label: "read both stores", timeout: .seconds(300))
         let (v2, v3) = (try answer.body("v2"), try answer.body("v3"))
         return StoreListings(
@@ -62,5 +62,15 @@ extension ClusterProbe {
             ["curl", "-q", "-f"] + settings.curlWords(seconds: 120)
                 + ["--speed-limit", "1", "--speed-time", "10", settings.baseURL + "/v2/keys/?recursive=true"]
         )
+    }
+}
+
+extension EtcdSettings {
+    /// All of v3 from the member's own store.
+    ///
+    /// Where nothing answers it fails at once: etcdctl 3.4 tries again for all of its time, also when nothing listens.
+    func dump(at revision: Int64?) -> String {
+        let version = ["curl", "-q", "-f", "-o", "/dev/null"] + curlWords(seconds: 10) + [baseURL + "/version"]
+        return ShellQuoting.line(version) + " && " + commandLine(.dump(revision: revision), seconds: 120)
     }
 }

@@ -53,7 +53,7 @@ package struct StoreAgreement: Sendable, Hashable {
         return """
             { \(curl) || printf '\\n{"key":pawl failed'
             printf '\\n{"key":pawl v3'
-            \(settings.commandLine(.dump(revision: revision), seconds: 120)) || printf '\\n{"key":pawl failed'
+            \(settings.dump(at: revision)) || printf '\\n{"key":pawl failed'
             } | awk -v short=\(withoutTTL ? 1 : 0) \(ShellQuoting.quote(program))
             """
     }

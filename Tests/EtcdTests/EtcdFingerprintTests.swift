@@ -57,6 +57,19 @@ struct EtcdFingerprintTests {
         }
     }
 
+    @Test func `a member that is down is not waited for when its stores are read`() async throws {
+        try await EtcdCluster.with(size: 1) { cluster in
+            try await cluster.stop(cluster.members[0], signal: "KILL")
+            let node = cluster.nodes()[0]
+            // etcdctl by itself tries for the two minutes that it is given.
+            let began = ContinuousClock.now
+            await #expect(throws: EtcdProbeError.self) { try await ClusterProbe.listings(node) }
+            let agreement = try? await ClusterProbe.agreement(node, at: 1, withoutTTL: false)
+            #expect(agreement == nil || agreement?.doubt != nil)
+            #expect(ContinuousClock.now - began < .seconds(60))
+        }
+    }
+
     @Test func `a restart changes the etcd index, and not the fingerprint`() async throws {
         try await EtcdCluster.with { cluster in
             try await cluster.put([("/a", "1")])
