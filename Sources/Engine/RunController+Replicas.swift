@@ -176,7 +176,8 @@ extension RunController {
             stale: stale
         )
         for error in await closing.tell(state) {
-            await engine.tell(.notice(Notice(.warning, host: error.host, "\(error.message)")))
+            let text = "the node was not told that the run is \(state.rawValue): \(error.message)"
+            await engine.tell(.notice(Notice(.warning, host: error.host, text)))
         }
     }
 }
