@@ -12,6 +12,8 @@ build_packages=(libssh2-1-dev libsqlite3-dev zlib1g-dev pkg-config)
 node_packages=(etcd-server etcd-client openssh-server openssh-client sudo curl jq util-linux tcsh fish)
 # shellcheck disable=SC2034
 boot_packages=(systemd systemd-container dbus iproute2 mount nftables iptables)
+# shellcheck disable=SC2034
+container_packages=(podman crun)
 
 say() { printf '==> %s\n' "$*" >&2; }
 
@@ -65,6 +67,12 @@ install_quietly() {
         # The lists of packages may be missing or old.
         as_root "${install[@]}" "$@" >&2 || { as_root apt-get update -q >&2 && as_root "${install[@]}" "$@" >&2; }
     ) || die "apt-get failed; try: apt-get update && apt-get install $*"
+    # Nodes boot what is enabled here.
+    case " $* " in *" podman "*)
+        as_root systemctl disable --quiet podman.service podman.socket podman-restart.service podman-auto-update.timer \
+            2>/dev/null || true
+        ;;
+    esac
     [ -d /run/systemd/system ] || return 0
     for unit in etcd-server:etcd openssh-server:ssh; do
         case " $* " in *" ${unit%%:*} "*) as_root systemctl disable --quiet "${unit##*:}" || true ;; esac
