@@ -81,10 +81,17 @@ let package = Package(
             path: "Tests/Support",
             swiftSettings: strict
         ),
+        // Three booted nodes that are put back to the same data again and again, and pawl at work on them.
+        .target(
+            name: "RealNodes",
+            dependencies: ["Lab", "Journal", "TestSupport", subprocess],
+            path: "Tests/RealNodes",
+            swiftSettings: strict
+        ),
         // Breaks runs on real nodes; no test, but built with them. See scripts/crash-matrix.
         .executableTarget(
             name: "crash-matrix",
-            dependencies: ["Lab", "Journal", "TestSupport", argumentParser, subprocess, system],
+            dependencies: ["Lab", "Journal", "RealNodes", "TestSupport", argumentParser, subprocess, system],
             path: "Tests/CrashMatrix",
             swiftSettings: strict
         ),

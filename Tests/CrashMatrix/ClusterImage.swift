@@ -2,6 +2,7 @@
 
 import Foundation
 import Lab
+import RealNodes
 import TestSupport
 
 /// What a run leaves on its nodes, in words that two runs can be compared by.

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import RealNodes
 import TestSupport
 
 /// Breaks runs of pawl on real nodes, at every step and in every way, and looks whether they end as if nothing had been.
@@ -39,11 +40,12 @@ struct CrashMatrixCommand: AsyncParsableCommand {
         let result: Result<Bool, any Error>
         do {
             let bench = try await Testbed.up(
-                pawl: Self.binary,
-                repository: Self.repository,
+                pawl: Testbed.binary,
+                repository: Testbed.repository,
                 playbook: "migrate_etcd_v2_to_v3" + (inPlace ? "_in_place" : ""),
                 keys: keys,
-                in: directory
+                in: directory,
+                scripts: Testbed.trace
             )
             result = .success(try await perform(on: bench))
         } catch {
@@ -125,14 +127,4 @@ struct CrashMatrixCommand: AsyncParsableCommand {
     private func say(_ text: String) {
         FileHandle.standardOutput.write(Data((text + "\n").utf8))
     }
-
-    /// The top of the repository, from where this file was compiled.
-    private static let repository: String = {
-        var url = URL(filePath: #filePath)
-        for _ in 0..<3 { url.deleteLastPathComponent() }
-        return url.path
-    }()
-
-    /// What `swift build` made, or the binary that `PAWL_BINARY` names.
-    private static let binary = ProcessInfo.processInfo.environment["PAWL_BINARY"] ?? repository + "/.build/debug/pawl"
 }

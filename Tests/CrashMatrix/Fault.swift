@@ -2,6 +2,7 @@
 
 import Foundation
 import Lab
+import RealNodes
 import TestSupport
 
 /// What goes wrong at a moment of a run.
@@ -32,9 +33,6 @@ enum Fault: String, Sendable, CaseIterable {
     case dataDisk = "data-disk"
     /// A second controller with a state directory of its own starts the same run.
     case second
-
-    /// Megabytes of the disks that can be filled: etcd prepares WAL files of 64 MB, and preflight wants twice the data.
-    static let smallDisk = 512
 
     var needsSmallDisks: Bool { self == .backupDisk || self == .dataDisk }
 

@@ -3,6 +3,7 @@
 import Foundation
 import Journal
 import Lab
+import RealNodes
 import TestSupport
 
 /// One fault at one moment.

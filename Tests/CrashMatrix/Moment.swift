@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RealNodes
 import TestSupport
 
 /// When in a run something is done to it.

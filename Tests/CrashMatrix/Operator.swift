@@ -2,6 +2,7 @@
 
 import Foundation
 import Journal
+import RealNodes
 import TestSupport
 
 /// Goes on with a run as someone would who reads exit codes and last words, and knows nothing else.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import RealNodes
 import TestSupport
 
 /// kill -9 at random moments, many over a few runs.

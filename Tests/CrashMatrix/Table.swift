@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RealNodes
+
 /// Step × fault, each cell one word.
 struct MatrixTable {
     private var results: [(cell: Cell, result: CellResult)] = []
@@ -24,11 +26,7 @@ struct MatrixTable {
                     }
             )
         }
-        let widths = table[0].indices.map { column in table.map { $0[column].count }.max() ?? 0 }
-        return table.map { row in
-            zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(separator: "  ")
-        }
-        .joined(separator: "\n")
+        return TextColumns.text(table)
     }
 
     /// The last line.

@@ -6,27 +6,54 @@ import Lab
 import TestSupport
 
 /// Three real nodes that are put back to the same v2 data before every cell, and the `pawl` under test.
-struct Testbed: Sendable {
-    let lab: LabState
-    let pawl: String
+package struct Testbed: Sendable {
+    package let lab: LabState
+    package let pawl: String
     /// The top of the repository.
-    let repository: String
+    package let repository: String
     /// The lab, the journals and what every pawl said; it goes at the end.
-    let directory: String
+    package let directory: String
     /// The migration that is broken.
-    let playbook: String
+    package let playbook: String
+    private let scripts: Scripts
 
-    var nodes: [LabNode] { lab.nodes }
+    /// What a matrix does on each node beside what is done here.
+    package struct Scripts: Sendable {
+        /// Once, when the node's data was seeded and is kept.
+        package var seeded = ""
+        /// Before each reset, whatever the node is like.
+        package var reset = ""
+
+        package init(seeded: String = "", reset: String = "") {
+            (self.seeded, self.reset) = (seeded, reset)
+        }
+    }
+
+    /// Megabytes of the disks that can be filled: etcd prepares WAL files of 64 MB, and preflight wants twice the data.
+    private static let smallDisk = 512
+
+    package var nodes: [LabNode] { lab.nodes }
+
+    /// The top of the repository, from where this file was compiled.
+    package static let repository: String = {
+        var url = URL(filePath: #filePath)
+        for _ in 0..<3 { url.deleteLastPathComponent() }
+        return url.path
+    }()
+
+    /// What `swift build` made, or the binary that `PAWL_BINARY` names.
+    package static let binary = ProcessInfo.processInfo.environment["PAWL_BINARY"] ?? repository + "/.build/debug/pawl"
 
     // MARK: - Up and down
 
     /// Brings nodes up, seeds them and keeps a copy of the data on each.
-    static func up(
+    package static func up(
         pawl: String,
         repository: String,
         playbook: String,
         keys: Int,
-        in directory: String
+        in directory: String,
+        scripts: Scripts = Scripts()
     ) async throws -> Testbed {
         let lab = try await Lab.up(LabOptions(nodes: 3, kind: .booted), dir: "\(directory)/lab")
         let bench = Testbed(
@@ -34,16 +61,18 @@ struct Testbed: Sendable {
             pawl: pawl,
             repository: repository,
             directory: directory,
-            playbook: "\(repository)/playbooks/\(playbook).yaml"
+            playbook: "\(repository)/playbooks/\(playbook).yaml",
+            scripts: scripts
         )
         try await LabSeed(keys: keys).write(to: lab)
         try await bench.onAll("systemctl stop etcd")
         try await bench.onAll(Self.keepSeed)
+        try await bench.onAll("set -e\n" + scripts.seeded)
         return bench
     }
 
     /// Takes down what is in a directory, however far it came.
-    static func remove(_ directory: String, keepingLogs logs: String?) async throws {
+    package static func remove(_ directory: String, keepingLogs logs: String?) async throws {
         try await Lab.down(dir: "\(directory)/lab")
         let own = "\(directory)/logs"
         if let logs, FileManager.default.fileExists(atPath: own) {
@@ -54,7 +83,7 @@ struct Testbed: Sendable {
 
     /// Runs a script on all nodes side by side; it has to succeed.
     @discardableResult
-    func onAll(_ script: String) async throws -> [String: String] {
+    package func onAll(_ script: String) async throws -> [String: String] {
         try await withThrowingTaskGroup(of: (String, String).self) { group in
             for node in nodes { group.addTask { (node.name, try await node.check(script)) } }
             return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
@@ -63,39 +92,14 @@ struct Testbed: Sendable {
 
     // MARK: - The same data again
 
-    /// A copy of the stopped member, and an etcdctl that leaves a trace.
-    ///
-    /// The trace is what is in the database that each `migrate` finds: it must be what was there before the first. The
-    /// first call after `stop-next` was written stops as soon as the time in `stop-after` has passed: an etcdctl that
-    /// hangs in the middle of its work. Where it has ended by then, it is the next one's turn.
-    private static let keepSeed = #"""
+    /// A copy of the stopped member.
+    private static let keepSeed = """
         set -e
         mkdir -p /var/lib/matrix
         # Not sticky: what one user has put there, root or etcd, the other takes away.
         chmod 777 /var/lib/matrix
         cp -a --sparse=always /var/lib/etcd/default /var/lib/matrix/seed
-        mv /usr/bin/etcdctl /usr/bin/etcdctl.original
-        cat >/usr/bin/etcdctl <<'SCRIPT'
-        #!/bin/sh
-        found() { ETCDCTL_API=3 /usr/bin/etcdctl.original snapshot status "$1" -w json | jq -c '[.revision, .totalKey]'; }
-        case "$*" in
-        *--help*) ;;
-        found*) found "$2"; exit ;;
-        migrate*)
-            for word; do
-                case "$word" in --data-dir=*) found "${word#*=}/member/snap/db" >>/var/lib/matrix/migrations ;; esac
-            done ;;
-        esac
-        if rm /var/lib/matrix/stop-next 2>/dev/null; then
-            (sleep "$(cat /var/lib/matrix/stop-after)"
-            if kill -STOP $$; then echo $$ >/var/lib/matrix/stopped; else : >/var/lib/matrix/stop-next; fi) \
-                </dev/null >/dev/null 2>&1 &
-        fi
-        exec /usr/bin/etcdctl.original "$@"
-        SCRIPT
-        chmod 755 /usr/bin/etcdctl
-        etcdctl found /var/lib/matrix/seed/member/snap/db >/var/lib/matrix/untouched
-        """#
+        """
 
     private static let wipe = #"""
         pkill -KILL -f '^sshd: admin' || true
@@ -108,18 +112,17 @@ struct Testbed: Sendable {
             while mountpoint -q "$disk"; do umount -l "$disk"; done
         done
         rm -rf /run/systemd/system/etcd.service.d /etc/systemd/system/etcd.service.d /run/pawl /var/lib/pawl /var/backups/pawl
-        rm -rf /var/lib/etcd/default /var/lib/etcd/default*pawl* /var/lib/etcd/.pawl-* /var/lib/matrix/migrations /var/lib/matrix/stop*
+        rm -rf /var/lib/etcd/default /var/lib/etcd/default*pawl* /var/lib/etcd/.pawl-*
         # Both in memory: nothing of this machine shows through there.
         find /tmp /dev/shm -xdev -mindepth 1 -maxdepth 1 -not -name 'systemd-private*' -not -name '.*' -exec rm -rf {} +
         systemctl daemon-reload
         systemctl reset-failed etcd 2>/dev/null || true
-        : >/var/lib/matrix/migrations && chmod 666 /var/lib/matrix/migrations
         """#
 
     /// Puts every node back to the seeded v2 data with nothing of pawl's on it, whatever the last cell left.
     ///
     /// With `smallDisks` the nodes' data and backups get small disks of their own, so that these can be filled.
-    func reset(smallDisks: Bool = false) async throws {
+    package func reset(smallDisks: Bool = false) async throws {
         do {
             try await seedAnew(smallDisks: smallDisks)
         } catch {
@@ -130,7 +133,7 @@ struct Testbed: Sendable {
     }
 
     /// Cuts a node's power and boots it; whether its etcd is well is for others to see.
-    func restart(_ node: LabNode) async throws {
+    package func restart(_ node: LabNode) async throws {
         try await node.powerOff()
         // The lab's own readiness asks for a healthy etcd, which this member may not have now.
         var lab = lab
@@ -143,13 +146,13 @@ struct Testbed: Sendable {
     }
 
     private func seedAnew(smallDisks: Bool) async throws {
-        try await onAll(Self.wipe)
+        try await onAll(Self.wipe + "\n" + scripts.reset)
         if smallDisks {
             try await onAll(
                 """
                 set -e
-                mount -t tmpfs -o size=\(Fault.smallDisk)M,mode=0755 matrix /var/backups
-                mount -t tmpfs -o size=\(Fault.smallDisk)M,mode=0700,uid=etcd,gid=etcd matrix /var/lib/etcd
+                mount -t tmpfs -o size=\(Self.smallDisk)M,mode=0755 matrix /var/backups
+                mount -t tmpfs -o size=\(Self.smallDisk)M,mode=0700,uid=etcd,gid=etcd matrix /var/lib/etcd
                 """
             )
         }
@@ -161,7 +164,7 @@ struct Testbed: Sendable {
     }
 
     /// Waits until all members are healthy under one leader.
-    func awaitCluster() async throws {
+    package func awaitCluster() async throws {
         let isWhole = try await eventually(within: 40, every: .milliseconds(100)) {
             var leaders: Set<String> = []
             for node in nodes {
@@ -179,19 +182,19 @@ struct Testbed: Sendable {
 
     // MARK: - pawl
 
-    func runArguments(playbook: String? = nil, state: String = "state") -> [String] {
+    package func runArguments(playbook: String? = nil, state: String = "state") -> [String] {
         ["run", "-i", lab.inventory, playbook ?? self.playbook, "--yes", "--state", "\(directory)/\(state)"]
     }
 
-    var resumeArguments: [String] { ["resume", "--state", "\(directory)/state"] }
+    package var resumeArguments: [String] { ["resume", "--state", "\(directory)/state"] }
 
     /// What the runs since the last reset have written down.
-    func journal() async throws(JournalError) -> SQLiteRunStore {
+    package func journal() async throws(JournalError) -> SQLiteRunStore {
         try await SQLiteRunStore.open(URL(filePath: "\(directory)/state"), for: .reading)
     }
 
     /// A name for the output of the next pawl; what it was called with is beside it.
-    func newLog(_ arguments: [String]) throws -> String {
+    package func newLog(_ arguments: [String]) throws -> String {
         let logs = "\(directory)/logs"
         try FileManager.default.createDirectory(atPath: logs, withIntermediateDirectories: true)
         let count = try FileManager.default.contentsOfDirectory(atPath: logs).count
@@ -201,7 +204,7 @@ struct Testbed: Sendable {
     }
 
     /// A copy of the playbook with other texts in it; each must be there.
-    func playbook(_ name: String, replacing replacements: [(String, String)]) throws -> String {
+    package func playbook(_ name: String, replacing replacements: [(String, String)]) throws -> String {
         var text = try String(contentsOfFile: playbook, encoding: .utf8)
         for (old, new) in replacements {
             guard text.contains(old) else { throw MatrixError("the playbook has no '\(old)'") }
@@ -213,7 +216,7 @@ struct Testbed: Sendable {
     }
 
     /// Waits until every node lets us in and no etcd is between up and down, as a patient operator would.
-    func awaitNodes() async throws {
+    package func awaitNodes() async throws {
         for node in nodes {
             let settled = try await eventually(within: 60, every: .milliseconds(200)) {
                 let login = try await Program.run("/usr/bin/ssh", sshArguments(node) + ["true"])

@@ -5,17 +5,17 @@ import Subprocess
 import TestSupport
 
 /// A `pawl` at work, and what it has said so far.
-struct Controller: Sendable {
+package struct Controller: Sendable {
     /// How one `pawl` ended.
-    struct End: Sendable {
-        var exitCode: Int
-        var events: [EventLine]
-        var stderr: String
+    package struct End: Sendable {
+        package var exitCode: Int
+        package var events: [EventLine]
+        package var stderr: String
 
         /// The report of a halt, when it came to one.
-        var report: EventLine.Report? { events.last?.report }
+        package var report: EventLine.Report? { events.last?.report }
         /// What it said last, on one line.
-        var lastWords: String {
+        package var lastWords: String {
             let text = [report?.host, report?.step, report?.reason, report?.remedy].compactMap(\.self)
                 .joined(separator: ": ")
             let words = text.isEmpty ? stderr : text
@@ -23,13 +23,13 @@ struct Controller: Sendable {
         }
     }
 
-    let pid: pid_t
+    package let pid: pid_t
     private let standardOutput: String
 
     /// Runs `pawl` to its end, and meanwhile a closure that follows it and may do it harm.
     ///
     /// It is killed when it takes longer than the limit, which ends it with 137 and a last word.
-    static func run(
+    package static func run(
         _ arguments: [String],
         on bench: Testbed,
         limit: Duration = .seconds(240),
@@ -81,17 +81,17 @@ struct Controller: Sendable {
     }
 
     /// It is not reaped before ``run`` comes back, so its id is nobody else's.
-    var isRunning: Bool {
+    package var isRunning: Bool {
         guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else { return false }
         return !(stat.split(separator: ")").last ?? "Z").hasPrefix(" Z")
     }
 
-    func send(_ signal: Int32) {
+    package func send(_ signal: Int32) {
         kill(pid, signal)
     }
 
     /// Waits until it has said something; `nil` when it ends without.
-    func wait(for isIt: @Sendable ([EventLine]) -> EventLine?) async throws -> EventLine? {
+    package func wait(for isIt: @Sendable ([EventLine]) -> EventLine?) async throws -> EventLine? {
         while true {
             // Asked for first: a process that has ended says nothing afterwards.
             let hasEnded = !isRunning

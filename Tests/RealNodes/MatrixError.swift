@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Something that the matrix itself could not do; never a finding about pawl.
-struct MatrixError: Error, CustomStringConvertible {
-    var description: String
+package struct MatrixError: Error, CustomStringConvertible {
+    package var description: String
 
-    init(_ description: String) {
+    package init(_ description: String) {
         self.description = description
     }
 }
 
 /// Asks until the answer is yes; `false` when the time is up.
-func eventually(
+package func eventually(
     within seconds: Double,
     every pause: Duration = .milliseconds(50),
     for isTrue: () async throws -> Bool
