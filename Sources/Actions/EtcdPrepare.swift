@@ -93,11 +93,7 @@ package struct EtcdPrepare: Action {
             transformer: transformer
         )
         let report = try await target.report(migration(context).makeCommand(options, settings: settings))
-        if let why = report["unfit"] {
-            try await context.record("prepared_path", "")
-            try await context.record("prepared_unfit", why)
-            return Self.withoutCopy(why)
-        }
+        if let why = report["unfit"] { return try await goWithout(why, context) }
         let baseline = try await context.migrationBaseline(noTTL: noTTL, transformer: transformer)
         let outcome: MigrationOutcome
         do throws(MigrationOutcome.Failure) {
@@ -108,6 +104,7 @@ package struct EtcdPrepare: Action {
                 remedy: "the member was not touched; mend this on its node, and see that nothing writes to etcd"
             )
         }
+        if report["nothing"] != nil { return try await goWithout("v2 holds no keys", context) }
         guard let record = PreparedMigration.Record(report) else { throw ActionFailure("the copy was not told of") }
         try await keep(record, context)
         return Evidence(
@@ -122,6 +119,12 @@ package struct EtcdPrepare: Action {
         try await context.record("prepared_path", "")
         try await context.record("prepared_unfit", "")
         return Evidence(report["removed"].map { "\($0) is removed" } ?? "there was no copy")
+    }
+
+    private func goWithout(_ why: String, _ context: ActionContext) async throws(ActionFailure) -> Evidence {
+        try await context.record("prepared_path", "")
+        try await context.record("prepared_unfit", why)
+        return Self.withoutCopy(why)
     }
 
     private static func withoutCopy(_ why: String) -> Evidence {

@@ -81,7 +81,8 @@ package struct PreparedMigration: Sendable, Hashable {
     /// The command that copies and migrates; ``MigrationOutcome`` reads its answer and judges.
     ///
     /// It is a job of minutes where there is much data. What an earlier attempt left is thrown away. Where no copy can
-    /// lie beside the data directory, it says why as `unfit`, and nothing else.
+    /// lie beside the data directory, it says why as `unfit`, and nothing else. Where v2 holds no keys there is no copy
+    /// either, and it says `nothing`.
     package func makeCommand(_ options: Migration.Options, settings: EtcdSettings) -> RemoteCommand {
         let seconds = options.timeout.components.seconds
         let values = NodeReport.assignments([
@@ -185,7 +186,10 @@ package struct PreparedMigration: Sendable, Hashable {
         migrate_copy "$prep/data"
         tell_transformer >"$work/transformed"
         [ "$(db_lock "$data")" = held ] || drop "etcd stopped while the copy was made" "start it"
-        if [ "$code" = 0 ] && [ ! -s "$work/noise" ] && [ ! -L "$live/snap/db" ]; then
+        if [ "$code" = 0 ] && [ "$last" = "no v2 keys to migrate" ]; then
+          # Then the tool gives the db no index (etcd refuses to start on such a one beside a snapshot): not to be swapped in.
+          rm -rf -- "$prep"; say nothing yes
+        elif [ "$code" = 0 ] && [ ! -s "$work/noise" ] && [ ! -L "$live/snap/db" ]; then
           mv -T -- "$live/snap/db" "$prep/db" && rm -rf -- "$prep/data" "$prep/transformer" && sync -- "$prep/db" || drop "cannot write to $prep"
           if command -v selinuxenabled >/dev/null 2>&1 && selinuxenabled && [ -e "$snap/db" ]; then
             chcon --reference="$snap/db" -- "$prep/db"

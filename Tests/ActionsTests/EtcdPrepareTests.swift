@@ -50,6 +50,25 @@ struct EtcdPrepareTests {
         }
     }
 
+    @Test func `where v2 holds no keys, the member keeps its own db`() async throws {
+        try await LiveMember.with { member in
+            try await member.control("start")
+            await member.ledger.record("baseline_keys", "0")
+            await member.ledger.record("baseline_max_index", "0")
+            let made = try await prepare(member).perform(member.context(step))
+            #expect(made.values["unfit"] == "v2 holds no keys")
+            #expect(try await leftovers(member) == "")
+            guard case .done = try await prepare(member).observe(member.context(step)) else {
+                Issue.record("it is prepared again and again")
+                return
+            }
+            let evidence = try await roll(member)
+            #expect(evidence.values["keys"] == "0" && evidence.values["prepared"] != "true", "\(evidence)")
+            _ = try await member.service("started").perform(member.context("steps.4/n1"))
+            #expect(try await member.v3Keys() == 0)
+        }
+    }
+
     @Test func `what etcd logs after the copy is not lost`() async throws {
         try await LiveMember.with { member in
             try await member.control("start")

@@ -54,6 +54,16 @@ extension EndToEnd {
             }
         }
 
+        @Test func `a cluster without keys is taken over as it is`() async throws {
+            try await ClusterFixture.with { cluster in
+                let output = try await cluster.pawl(cluster.runArguments())
+                #expect(output.exitCode == 0, "\(output.all)")
+                try await cluster.expectMigrated()
+                let put = try await cluster.etcdctl(cluster.nodes[0], "put first key")
+                #expect(put.exitCode == 0, "\(put.stderr)")
+            }
+        }
+
         @Test func `nodes without systemd are migrated with their own commands`() async throws {
             try await ClusterFixture.with(options: LabOptions(kind: .plain)) { cluster in
                 try await cluster.seed(LabSeed(keys: 50))
