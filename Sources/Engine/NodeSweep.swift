@@ -81,16 +81,17 @@ struct NodeSweep: Sendable {
         }.joined()
     }
 
-    /// The notes below /run are those of `ServiceScript`, each beginning with its run.
+    /// The notes in `service` and below /run are those of `ServiceScript`.
+    ///
+    /// A node is in one run at a time, and this one is over: those of others are of runs that could not remove them.
     func script(_ state: NodeState) -> String {
         let prefix = ShellQuoting.quote(JobID.prefix(ofRun: run))
         return state.shell + UploadScript.sweep([run, origin].compactMap(\.self)) + """
             sweep_prefix=\(prefix)
-            sweep_run=\(ShellQuoting.quote(run))
             notes=/run/pawl
             if [ "$(id -u)" != 0 ]; then notes=${XDG_RUNTIME_DIR:-/tmp}/pawl-$(id -u); fi
             for file in "$state"/service/*.found "$notes"/*.restart "$notes"/*.instance; do
-              [ -f "$file" ] && read -r word rest <"$file" && [ "$word" = "$sweep_run" ] && rm -f -- "$file"
+              if [ -f "$file" ]; then rm -f -- "$file"; fi
             done
             rmdir -- "$notes" "$state/service" 2>/dev/null
             \([run, origin].compactMap(\.self).map(ClientFirewall.sweep).joined())

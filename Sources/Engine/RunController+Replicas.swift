@@ -175,7 +175,8 @@ extension RunController {
             fence: fence,
             stale: stale
         )
-        for error in await closing.tell(state) {
+        let errors = await closing.tell(state) { await engine.tell(.notice(Notice(.warning, $0))) }
+        for error in errors {
             let text = "the node was not told that the run is \(state.rawValue): \(error.message)"
             await engine.tell(.notice(Notice(.warning, host: error.host, text)))
         }

@@ -25,16 +25,11 @@ struct ClusterImage: Sendable, Equatable {
     }
 
     /// What differs from another image, one line each.
-    ///
-    /// `untold` are nodes that could not be told that the run is done, so that they still have its replica.
-    func differences(from reference: ClusterImage, untold: Set<String> = []) -> [String] {
+    func differences(from reference: ClusterImage) -> [String] {
         var lines: [String] = []
         for node in reference.nodes.keys.sorted() {
             let (want, have) = (reference.nodes[node] ?? [:], nodes[node] ?? [:])
             for name in Set(want.keys).union(have.keys).sorted() where want[name] != have[name] {
-                if untold.contains(node), ["run", "last-run"].contains(where: { name == "file /var/lib/pawl/\($0)" }) {
-                    continue
-                }
                 let (now, before) = (have[name] ?? "gone", want[name] ?? "absent")
                 lines.append("\(node): \(name) is \(now.prefix(200)), was \(before.prefix(200))")
             }

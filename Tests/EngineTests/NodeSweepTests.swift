@@ -43,6 +43,16 @@ import Testing
         )
     }
 
+    @Test func `what earlier runs noted of services goes as well`() async throws {
+        try FileManager.default.createDirectory(
+            atPath: desk.file("state/service"),
+            withIntermediateDirectories: true
+        )
+        try desk.write("state/service/n1.etcd.found", "r0 running\n")
+        #expect(await sweep.sweep(plan).isEmpty)
+        #expect(!FileManager.default.fileExists(atPath: desk.file("state/service")))
+    }
+
     @Test func `what a run has left goes, and the directories with it`() async throws {
         try await begin("r1", "true")
         #expect(await sweep.sweep(plan).isEmpty)

@@ -5,6 +5,7 @@ import Foundation
 import Journal
 import Remote
 import Rollout
+import Synchronization
 import TestSupport
 import Testing
 
@@ -53,11 +54,13 @@ import Testing
     /// A way over which the end of a run does not reach the node, as when its controller is killed.
     private struct DyingHost: RemoteHost {
         let host: LocalHost
+        /// How often it does not; `nil` for never.
+        var times: Countdown?
         var name: String { host.name }
 
         func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
-            if command.label == "tell the node how the run ended" {
-                throw RemoteError(.unreachable, host: name, "the controller was killed")
+            if command.label == "tell the node how the run ended", times?.next() ?? true {
+                throw RemoteError(.unreachable, host: name, "there is nobody")
             }
             return try await host.run(command)
         }
@@ -65,6 +68,17 @@ import Testing
         func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {}
         func elevated(as user: String) -> any RemoteHost { self }
         func close() async {}
+    }
+
+    private final class Countdown: Sendable {
+        private let left: Mutex<Int>
+        init(_ count: Int) { left = Mutex(count) }
+        func next() -> Bool {
+            left.withLock {
+                $0 -= 1
+                return $0 >= 0
+            }
+        }
     }
 
     // MARK: - Writing
@@ -93,6 +107,17 @@ import Testing
         )
         #expect(try mode(bench.nodeState("b")) == 0o700)
         #expect(try mode(bench.nodeState("b") + "/run") == 0o600)
+    }
+
+    @Test func `a node that is away at the end of a run that is done is waited for`() async throws {
+        var bench = try Bench()
+        let times = Countdown(2)
+        bench.connector = { DyingHost(host: LocalHost(name: $0.name), times: $0.name == "b" ? times : Countdown(0)) }
+        #expect(try await bench.run().exitCode == 0)
+        for host in ["a", "b"] { #expect(try marker(bench, host).state == .done) }
+        let notices = await bench.events.notices
+        #expect(notices.contains { $0.contains("waits for b, to tell that the run is done") }, "\(notices)")
+        #expect(!notices.contains { $0.contains("was not told") }, "\(notices)")
     }
 
     @Test func `only what is new is sent to a node that is known to have the rest`() async throws {
