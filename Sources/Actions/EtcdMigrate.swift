@@ -60,9 +60,7 @@ package struct EtcdMigrate: Action {
         (dataDir, walDir) = try requireDataDirectories(parameters)
         noTTL = parameters.boolean("no_ttl") == true || TTLPolicy(parameters).leavesOut
         mayExpire = parameters.boolean("may_expire") ?? false
-        transformer = try parameters.string("transformer").map { path throws(ActionFailure) in
-            try requirePath(path, "transformer")
-        }
+        transformer = try requireTransformer(parameters)
     }
 
     package var traits: ActionTraits {

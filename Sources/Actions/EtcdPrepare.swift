@@ -43,9 +43,7 @@ package struct EtcdPrepare: Action {
     package init(_ parameters: Parameters) throws(ActionFailure) {
         (dataDir, walDir) = try requireDataDirectories(parameters)
         noTTL = parameters.boolean("no_ttl") == true || TTLPolicy(parameters).leavesOut
-        transformer = try parameters.string("transformer").map { path throws(ActionFailure) in
-            try requirePath(path, "transformer")
-        }
+        transformer = try requireTransformer(parameters)
     }
 
     package var traits: ActionTraits {

@@ -7,6 +7,8 @@ extension EtcdReady {
     /// What a playbook asks for.
     struct Requirements: Sendable {
         var versions: EtcdVersionRange
+        /// The program of each host that its keys are to go through, where they are to.
+        var transformers: [String: String] = [:]
         /// Of the checks that the playbook decides about otherwise than by default.
         private var policies: [PreflightCheck: PreflightCheck.Policy] = [:]
 
@@ -23,8 +25,9 @@ extension EtcdReady {
                 // Whoever uses v3 may have leases there.
                 written[.leases] = .warn
             }
-            if [.skip, .lease].contains(written[.ttlKeys]) {
-                // etcdctl migrates the keys of such directories all the same; `etcd_ttl_keys` sees to them at the end.
+            if [.skip, .lease].contains(written[.ttlKeys]), parameters.string("transformer") == nil {
+                // etcdctl migrates the keys of such directories all the same; `etcd_ttl_keys` sees to them at the end,
+                // where it knows them by their names.
                 written[.ttlDirectories] = .warn
             }
             if let group = parameters.group("checks") {

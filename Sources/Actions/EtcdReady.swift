@@ -4,6 +4,7 @@ import Etcd
 import Fleet
 import Foundation
 import Playbooks
+import Remote
 import Rollout
 
 /// `etcd_ready`: everything that must be known of a cluster before its first member is touched, all findings at once.
@@ -31,6 +32,14 @@ package struct EtcdReady: Action {
                 "What to do with keys under names that begin with _: a migration drops them."
             ),
             .init(
+                "transformer",
+                .path,
+                """
+                The program that `etcd_prepare` and `etcd_migrate` are given: it must be there on every node, for the owner of \
+                the data to run, and the same on all. Empty means none.
+                """
+            ),
+            .init(
                 "checks",
                 .group(PreflightCheck.parameters),
                 "What to do with what the other checks find, each by its name."
@@ -43,6 +52,7 @@ package struct EtcdReady: Action {
     package static let scope = ActionScope.cluster
 
     let requirements: Requirements
+    private let transformer: String?
 
     package init(_ parameters: Parameters) throws(ActionFailure) {
         let text = parameters.string("versions") ?? ">=3.0.14 <3.5"
@@ -50,6 +60,7 @@ package struct EtcdReady: Action {
             throw ActionFailure("versions is not a range of versions: \(text)", remedy: "write it as >=3.0.14 <3.5")
         }
         requirements = Requirements(versions: versions, parameters)
+        transformer = try requireTransformer(parameters)
     }
 
     package var traits: ActionTraits { ActionTraits(effect: .readOnly, defaultTimeout: .seconds(300)) }
@@ -68,7 +79,9 @@ package struct EtcdReady: Action {
             try await context.facts.record("policy.\(check.name)", policy.rawValue)
         }
         let nodes = context.etcdNodes
-        let answers = await ClusterProbe.facts(nodes)
+        var requirements = requirements
+        requirements.transformers = transformers(context.cluster)
+        let answers = await ClusterProbe.facts(nodes, transformers: requirements.transformers)
         let review = EtcdReadyReview(requirements: requirements, nodes: nodes, answers: answers)
         let standstill = StandstillCheck(nodes: nodes, facts: review.facts)
         async let clocks = ClockCheck(facts: review.facts).findings(nodes)
@@ -85,6 +98,26 @@ package struct EtcdReady: Action {
             )
         }
         return try await record(review.facts, nodes, findings, context)
+    }
+
+    /// The transformer of each host.
+    ///
+    /// A step of the cluster is resolved with the variables of its first host. Where those gave it the program, the steps
+    /// of the other hosts get theirs from their own.
+    private func transformers(_ targets: [ActionTarget]) -> [String: String] {
+        let own = targets.map { Self.transformer(of: $0.variables) }
+        let isVariable = own.first == transformer
+        let programs = zip(targets, own).map { ($0.host.name, isVariable ? $1 : transformer) }
+        return Dictionary(programs) { first, _ in first }.compactMapValues { $0 }
+    }
+
+    /// What the playbooks that come with pawl take for the transformer of a host: the variable `migrate_transformer`.
+    ///
+    /// - Parameter variables: the host's.
+    /// - Returns: the path; `nil` where it is empty, or is not set.
+    package static func transformer(of variables: [String: Value]) -> String? {
+        guard case .string(let path)? = variables["migrate_transformer"], !path.isEmpty else { return nil }
+        return path
     }
 
     private func record(

@@ -33,7 +33,7 @@ struct EtcdReadyReview: Sendable {
             findings += health(node, facts) + stores(node, facts) + versions(node, facts)
             findings += place(node, facts) + conditions(node, facts)
         }
-        findings += losses()
+        findings += transformer() + losses()
         return requirements.judged(findings)
     }
 

@@ -27,7 +27,7 @@ extension PreflightCheck {
         case .reachable, .tools, .process, .dataDir, .walDir, .dataOwner, .databaseFile: nodeRule
         case .membership, .unstartedMembers, .learners, .leader, .health, .alarms, .raftConvergence, .fingerprints:
             clusterRule
-        case .versions, .etcdctl, .v2API, .v3Auth: programRule
+        case .versions, .etcdctl, .transformer, .v2API, .v3Auth: programRule
         case .v3Store, .leases, .ttlKeys, .ttlDirectories, .hiddenKeys, .nonUTF8, .v2Users, .emptyDirectories:
             contentRule
         case .corruptCheck, .quota, .dataDisk, .copyDisk, .clockSkew, .snapshotFile, .fileModes: conditionRule
@@ -158,6 +158,13 @@ extension PreflightCheck {
                 why: "kubernetes #36056; etcd #12971",
                 remedy:
                     "`upload` one of 3.0.14 to 3.4, not older than the cluster, and set `etcdctl` to it"
+            )
+        case .transformer:
+            .always(
+                "The transformer is missing on a node, cannot be read or run there by `etcd_user`, or is another one than elsewhere",
+                because: "each member's keys go through the program of its own node",
+                why: "a migration fails on some members only, or members with different data, all of them green",
+                remedy: "put the same program on every node, as with `upload` in `tools`, mode 755"
             )
         case .v2API:
             .always(

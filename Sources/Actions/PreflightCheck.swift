@@ -14,7 +14,7 @@ enum PreflightCheck: String, Sendable, CaseIterable {
     case databaseFile = "database_file"
     case membership
     case unstartedMembers = "unstarted_members"
-    case learners, leader, health, alarms, versions, etcdctl
+    case learners, leader, health, alarms, versions, etcdctl, transformer
     case v2API = "v2_api"
     case v3Auth = "v3_auth"
     case raftConvergence = "raft_convergence"

@@ -6,14 +6,17 @@ import Foundation
 ///
 /// A question is one remote command per member, read-only, with deadlines in every program it starts.
 package enum ClusterProbe {
-    /// Everything that preflight looks at.
-    package static func facts(_ nodes: [EtcdNode]) async -> [String: Result<MemberFacts, EtcdProbeError>] {
+    /// Everything that preflight looks at, with the transformer of each host that has one.
+    package static func facts(
+        _ nodes: [EtcdNode],
+        transformers: [String: String] = [:]
+    ) async -> [String: Result<MemberFacts, EtcdProbeError>] {
         await each(nodes) { node throws(EtcdProbeError) in
             var script = ProbeScript(node.settings)
             script.ask(MemberFacts.requests)
             script.ask("fingerprint", Fingerprint.script(node.settings))
             script.askTool()
-            script.ask("node", NodeFacts.script(node.settings))
+            script.ask("node", NodeFacts.script(node.settings, transformer: transformers[node.name]))
             let answer = try await script.run(on: node, label: "look at etcd and its node", timeout: .seconds(180))
             return try MemberFacts(answer, node: node)
         }

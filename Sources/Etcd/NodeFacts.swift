@@ -37,6 +37,8 @@ package struct NodeFacts: Sendable, Hashable {
     package var missingTools: [String]
     package var etcdctlVersion: EtcdVersion?
     package var etcdctlHasMigrate: Bool
+    /// `nil` where none was asked for.
+    package var transformer: TransformerFile?
 
     init(report: String, etcdctl: String, hasMigrate: Bool) {
         var values: [Substring: [Substring]] = [:]
@@ -70,6 +72,7 @@ package struct NodeFacts: Sendable, Hashable {
         missingTools = (values["missing"] ?? []).map(String.init)
         etcdctlVersion = parseEtcdctlVersion(etcdctl)
         etcdctlHasMigrate = hasMigrate
+        transformer = TransformerFile(values)
     }
 
     /// `--experimental-corrupt-check-time=0s` and `=false` are how they are turned off in words.

@@ -9,7 +9,7 @@ extension NodeFacts {
     /// than from flags, which may stand on the command line, in the environment, in a configuration file or nowhere.
     /// The process is the one that holds the listening socket of the client URL, so that of several members on one
     /// machine the right one is looked at.
-    static func script(_ settings: EtcdSettings) -> String {
+    static func script(_ settings: EtcdSettings, transformer: String? = nil) -> String {
         let quote = ShellQuoting.quote
         let walDir = settings.walDir ?? settings.dataDir + "/member/wal"
         let tools = ["curl", "awk", "sha256sum", "flock", "timeout", "stat", settings.etcdctl]
@@ -30,6 +30,7 @@ extension NodeFacts {
             echo "snapshots $snapshots"
             \(HiddenKeysScript.script(settings))
             \(filesScript)
+            \(transformer.map { TransformerFile.script($0, user: settings.user) } ?? "")
             """
     }
 

@@ -16,10 +16,15 @@ enum Transformer {
     /// - `wrap_transformer DIR`: makes the wrapper in DIR, which the owner of the data may enter; sets `area` and
     ///   `problem`. Does nothing without `TRANSFORMER`.
     /// - `tell_transformer`: what went in, what came out, and why it failed.
-    static var shellFunctions: String { NodeReport.assignments(["WRAPPER": wrapper]) + functions }
+    static var shellFunctions: String { NodeReport.assignments(["WRAPPER": wrapper]) + userFunction + functions }
+
+    /// `as_user` by itself; needs `AS`.
+    static let userFunction = #"""
+        as_user() { if [ "$(id -u)" = 0 ] && [ "$AS" != root ]; then runuser -u "$AS" -- "$@"; else "$@"; fi; }
+
+        """#
 
     private static let functions = #"""
-        as_user() { if [ "$(id -u)" = 0 ] && [ "$AS" != root ]; then runuser -u "$AS" -- "$@"; else "$@"; fi; }
         area=
         wrap_transformer() {
           if [ -z "$TRANSFORMER" ]; then return 0; fi

@@ -121,6 +121,71 @@ struct PreflightTests {
         }
     }
 
+    @Test func `transformers that are missing, cannot be run or differ are refused all at once, and by host`()
+        async throws
+    {
+        try await EtcdCluster.with { cluster in
+            try await cluster.put([("/plain", "1")])
+            func path(_ name: String) -> String { "\(cluster.directory)/\(name)" }
+            try await cluster.sh(
+                """
+                cd \(cluster.directory)
+                for name in one same; do printf '#!/bin/sh\ncat\n' >$name; done
+                printf '#!/bin/sh\ncat -u\n' >other; printf '#!/usr/bin/env no-such-program\n' >alien
+                chmod 755 one same other alien; cp one plain; chmod 644 plain
+                """
+            )
+            /// With the variable of the playbooks, which each host may have otherwise.
+            func told(_ names: [String], literally: String? = nil) async throws -> String {
+                let targets = cluster.targets().enumerated().map { index, target in
+                    var target = target
+                    if literally == nil { target.variables["migrate_transformer"] = .string(names[index]) }
+                    return target
+                }
+                let action = try action(["transformer": .string(literally ?? names[0])])
+                return try await failure(of: action, cluster.context(MemoryFacts(), targets: targets))
+            }
+            let different = lines(try await told([path("one"), path("other"), path("missing")]), "transformer")
+            #expect(different.count == 2, "\(different)")
+            #expect(different[0].contains("n3: the transformer \(path("missing")) is not a file on this node"))
+            #expect(different[1].contains("different transformers: n1: sha256 "), "\(different)")
+            let unfit = lines(try await told([path("plain"), path("one"), path("alien")]), "transformer")
+            #expect(
+                unfit.first?.contains("n1: the transformer \(path("plain")) cannot be run by root") == true,
+                "\(unfit)"
+            )
+            #expect(unfit.dropFirst().first?.contains("no-such-program, which is not on this node") == true, "\(unfit)")
+            let partly = lines(try await told([path("one"), "", path("same")]), "transformer")
+            #expect(partly.count == 1 && partly[0].contains("n2: no transformer is set for this host"), "\(partly)")
+            let first = lines(try await told(["", path("one"), path("same")]), "transformer")
+            #expect(first.count == 1 && first[0].contains("n1: no transformer is set for this host"), "\(first)")
+            #expect(lines(try await told([], literally: path("missing")), "transformer").count == 3)
+            for good in [
+                try await told([path("one"), path("same"), path("one")]), try await told([], literally: path("one")),
+            ] {
+                #expect(good.hasPrefix("no failure"), "\(good)")
+            }
+        }
+    }
+
+    @Test func `leases and a transformer are refused together, and so are directories that expire`() throws {
+        let program: [String: Value] = ["transformer": .string("/opt/t")]
+        for make in [
+            { try EtcdReady($0) as any Action },
+            { try EtcdMigrate(Parameters($0.values.merging(["data_dir": .string("/d")]) { $1 })) },
+            { try EtcdPrepare(Parameters($0.values.merging(["data_dir": .string("/d")]) { $1 })) },
+        ] as [(Parameters) throws -> any Action] {
+            let error = #expect(throws: ActionFailure.self) {
+                try make(Parameters(program.merging(["ttl_keys": .string("lease")]) { $1 }))
+            }
+            #expect(error?.message.contains("ttl_keys is lease") == true)
+            _ = try make(Parameters(program.merging(["ttl_keys": .string("skip")]) { $1 }))
+        }
+        let words: [String: Value] = ["ttl_keys": .string("skip")]
+        #expect(try action(words).requirements.policy(of: .ttlDirectories) == .warn)
+        #expect(try action(words.merging(program) { $1 }).requirements.policy(of: .ttlDirectories) == .refuse)
+    }
+
     @Test func `v2 authentication that is on is a warning with the names that the files hold`() async throws {
         try await EtcdCluster.with(size: 1) { cluster in
             try await cluster.sh(

@@ -97,6 +97,7 @@ enum SampleActions {
             Parameter("v3_store", .choice(["empty", "any"]), default: .string("empty"), "The v3 store."),
             ttlKeys,
             Parameter("hidden_keys", .choice(["refuse", "warn", "allow"]), default: .string("refuse"), "Hidden keys."),
+            Parameter("transformer", .path, "A program that every key goes through."),
             Parameter(
                 "checks",
                 .group([
