@@ -133,10 +133,14 @@ package struct EtcdMigrate: Action {
         ]
         values["remark"] = outcome.remark
         values["transformer"] = transformer
+        if let transformed = outcome.transformed {
+            values["transformer_keys"] = String(transformed.keys)
+            values["transformer_records"] = String(transformed.records)
+        }
         values["prepared"] = String(outcome.wasPrepared)
         let remark = outcome.remark.map { "; \($0)" } ?? ""
         let how = outcome.wasPrepared ? "swapped in as prepared, at" : "migrated in \(outcome.seconds) s to"
-        return Evidence("\(outcome.keys) keys \(how) revision \(outcome.revision)\(remark)", values)
+        return Evidence("\(outcome.madeKeys) \(how) revision \(outcome.revision)\(remark)", values)
     }
 
     /// The copy that `etcd_prepare` made of this member, where it left out what this step leaves out.

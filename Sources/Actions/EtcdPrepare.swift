@@ -106,7 +106,7 @@ package struct EtcdPrepare: Action {
         guard let record = PreparedMigration.Record(report) else { throw ActionFailure("the copy was not told of") }
         try await keep(record, context)
         return Evidence(
-            "\(outcome.keys) keys migrated on a copy to revision \(outcome.revision) in \(outcome.seconds) s",
+            "\(outcome.madeKeys) migrated on a copy to revision \(outcome.revision) in \(outcome.seconds) s",
             ["keys": "\(outcome.keys)", "revision": "\(outcome.revision)", "seconds": "\(outcome.seconds)"]
         )
     }

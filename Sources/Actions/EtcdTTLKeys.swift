@@ -49,6 +49,17 @@ package struct EtcdTTLKeys: Action {
 
     package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
         guard policy.leavesOut else { return .switchedOff("keys that expire were not left out (\(policy.rawValue))") }
+        if let transformer = try await context.transformer() {
+            guard policy != .lease else {
+                throw ActionFailure(
+                    "which keys \(transformer) would have made of those that expire is not known, so none are written",
+                    remedy: "write them to v3 as the transformer would"
+                )
+            }
+            return .switchedOff(
+                "keys that expire were left out; those in directories that expire went through \(transformer), and stay"
+            )
+        }
         let writing = try await V3Writing(context)
         let seen = ContinuousClock.now
         let expiring: ExpiringKeys

@@ -207,13 +207,14 @@ struct FrozenGate: Sendable {
         _ fingerprint: Fingerprint
     ) async throws(ActionFailure) -> [String] {
         var lines: [String] = []
+        let transformer = try await context.transformer()
         for node in nodes {
             guard let revision = states[node.name]?.status.revision else { continue }
             var expected = try await baselineV3(node.name).revision
             if migrated.contains(node.name) {
                 let newest = max(1, Int64(clamping: fingerprint.newestIndex(withoutTTL: leavesTTLKeysOut)))
                 let left = try await context.fact("migrated_revision", of: node.name).flatMap { Int64($0) }
-                expected = expected <= 1 ? newest : left ?? revision
+                expected = expected <= 1 && transformer == nil ? newest : left ?? revision
             }
             if revision > expected { lines += await StrayWrites.inV3(node, above: expected) }
         }

@@ -2,7 +2,7 @@
 
 extension MigrationBaseline {
     /// What a migration told of its transformer.
-    package struct Transformed: Sendable, Hashable {
+    package struct Transformed: Sendable, Hashable, Codable {
         /// Keys that etcdctl gave it.
         package var keys: Int
         /// Records that it gave back.
@@ -42,19 +42,24 @@ extension MigrationBaseline {
         var baseline = self
         baseline.records = transformed.records
         guard let keys else { return baseline }
-        let expected: ClosedRange<Int>
-        switch (noTTL, ttlKeys) {
-        case (true, nil): expected = 0...keys
-        case (true, let expiring?): expected = keys - expiring...keys - expiring
-        case (false, _): expected = keys...keys
-        }
-        guard expected.contains(transformed.keys) else {
+        let most = noTTL ? keys - (ttlKeys ?? 0) : keys
+        // Where nobody knows how many keys expire, they may be all.
+        let fewest = noTTL && ttlKeys == nil ? 0 : min(most, mayHaveExpired ? self.fewest ?? most : most)
+        guard (fewest...most).contains(transformed.keys) else {
+            let bound = fewest < most ? "\(fewest) to \(most)" : "\(most)"
             throw MigrationOutcome.Failure(
                 message:
-                    "the transformer \(transformer) got \(transformed.keys) keys where \(expected.upperBound) are expected: "
+                    "the transformer \(transformer) got \(transformed.keys) keys where \(bound) are expected: "
                     + "it must read all of its input"
             )
         }
         return baseline
+    }
+}
+
+extension MigrationOutcome {
+    /// How many keys were made, and of how many where a transformer stood between.
+    package var madeKeys: String {
+        "\(keys) keys" + (transformed.map { ", made of \($0.keys) by the transformer," } ?? "")
     }
 }

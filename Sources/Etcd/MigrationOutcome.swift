@@ -69,6 +69,8 @@ package struct MigrationOutcome: Sendable, Hashable {
     package var wasPrepared: Bool
     /// What could not be compared because the baseline is not known.
     package var remark: String?
+    /// What went through a transformer; `nil` without one.
+    package var transformed: MigrationBaseline.Transformed?
 
     /// Why a migration does not count.
     package struct Failure: Error, Sendable, Hashable {
@@ -107,7 +109,7 @@ package struct MigrationOutcome: Sendable, Hashable {
             isUntouched: isEmpty,
             baseline: baseline
         )
-        return MigrationOutcome(
+        var outcome = MigrationOutcome(
             revision: gate.revision,
             keys: gate.keys,
             seconds: (Double(report["milliseconds"] ?? "") ?? 0) / 1000,
@@ -115,6 +117,8 @@ package struct MigrationOutcome: Sendable, Hashable {
             wasPrepared: report["swapped"] == "yes",
             remark: report["unprepared"].map { "migrated in place, because \($0)" } ?? gate.remark
         )
+        outcome.transformed = baseline.records.flatMap { _ in MigrationBaseline.Transformed(report) }
+        return outcome
     }
 
     private static func judgeEnd(code: String?, last: String?, complaints: [String]) throws(Failure) {

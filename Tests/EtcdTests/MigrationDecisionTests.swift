@@ -42,6 +42,38 @@ struct MigrationDecisionTests {
         }
     }
 
+    @Test(arguments: [
+        // keys, of them with a TTL, left out, may have expired; what went in and came out.
+        (8, 0, false, false, 8, 6, true), (8, 0, false, false, 7, 6, false), (8, 0, false, false, 9, 6, false),
+        (8, 0, false, false, 8, 5, false), (8, 2, true, false, 6, 6, true), (8, 2, true, false, 8, 6, false),
+        (8, 2, false, true, 8, 6, true), (8, 2, false, true, 6, 6, true), (8, 2, false, true, 5, 6, false),
+        (8, 2, false, false, 7, 6, false), (8, nil, true, false, 0, 6, true), (8, nil, true, false, 9, 6, false),
+    ])
+    func `what goes into a transformer is what is to be migrated, and what comes out is in the db`(
+        keys: Int,
+        expiring: Int?,
+        noTTL: Bool,
+        mayHaveExpired: Bool,
+        input: Int,
+        output: Int,
+        isRight: Bool
+    ) {
+        var baseline = MigrationBaseline(
+            maxIndex: 9,
+            keys: keys,
+            ttlKeys: expiring,
+            noTTL: noTTL,
+            transformer: "/opt/t"
+        )
+        baseline.mayHaveExpired = mayHaveExpired
+        let told = report(Self.good + ["transformer_input=\(input)", "transformer_output=\(output)"])
+        let outcome = Result { try MigrationOutcome.judge(told, baseline: baseline) }
+        #expect(((try? outcome.get()) != nil) == isRight, "\(outcome)")
+        if isRight {
+            #expect((try? outcome.get())?.madeKeys == "6 keys, made of \(input) by the transformer,")
+        }
+    }
+
     @Test func `without a baseline only the presence of keys is checked, and it says so`() throws {
         let outcome = try MigrationOutcome.judge(report(Self.good), baseline: MigrationBaseline())
         #expect(outcome.remark?.contains("no baseline") == true)

@@ -213,7 +213,10 @@ enum SampleActions {
     static let verified = ActionSchema(
         word: "etcd_verified",
         summary: "Checks the result.",
-        parameters: [Parameter("v2", .choice(["compare", "ignore"]), default: .string("compare"), "The v2 store.")],
+        parameters: [
+            Parameter("v2", .choice(["compare", "ignore"]), default: .string("compare"), "The v2 store."),
+            Parameter("transformer", .path, "A program that every key goes through."),
+        ],
         example: "- etcd_verified"
     )
 }
