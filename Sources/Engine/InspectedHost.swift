@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Actions
 import Etcd
 import Fleet
 import Playbooks
@@ -14,6 +15,8 @@ struct InspectedHost: Sendable {
     var state: NodeState
     /// Whom commands run as there; `nil` for the login user.
     var user: String?
+    /// What its keys are to go through, from the variable of the playbooks.
+    var transformer: String?
 
     /// The hosts of an inventory.
     ///
@@ -48,7 +51,8 @@ struct InspectedHost: Sendable {
                         host: user.map { way.elevated(as: $0) } ?? way,
                         settings: EtcdSettings(variables: variables),
                         state: NodeState(variables: variables),
-                        user: user
+                        user: user,
+                        transformer: EtcdReady.transformer(of: variables)
                     )
                 )
             } catch {

@@ -8,6 +8,8 @@ package struct RehearsalReport: Sendable, Codable {
     package struct Member: Sendable, Codable {
         package var host: String
         package var version: String?
+        /// The program that its keys went through.
+        package var transformer: String?
         package var outcome: RehearsalOutcome
         package var prediction: OutagePrediction?
     }
@@ -53,9 +55,7 @@ package struct RehearsalReport: Sendable, Codable {
             let lines = members.map {
                 "\($0.host): \($0.outcome.keys) keys, revision \($0.outcome.revision), \($0.outcome.hash)"
             }
-            problems.append(
-                "the members do not hold the same keys at raft index \(index): " + lines.joined(separator: "; ")
-            )
+            problems.append(unequal + lines.joined(separator: "; "))
         case nil where wereMigrated:
             problems.append(
                 "whether the members are equal is not known: somebody writes, and a copy could not be cut at one raft "
@@ -63,5 +63,20 @@ package struct RehearsalReport: Sendable, Codable {
             )
         case nil: problems.append("whether the members are equal is not known: not all of them could be rehearsed on")
         }
+    }
+
+    /// What results that differ say, up to the results.
+    private var unequal: String {
+        let digests = Set(members.map(\.outcome.v2Digest))
+        guard members.contains(where: { $0.transformer != nil }) else {
+            return "the members do not hold the same keys at raft index \(index): "
+        }
+        guard digests.count == 1, digests != [nil] else {
+            return
+                "the members do not hold the same keys at raft index \(index), or the transformer does not make the same "
+                + "of the same keys: "
+        }
+        return
+            "the transformer does not make the same of the same keys, so that a run would halt behind its second member: "
     }
 }

@@ -18,6 +18,8 @@ package struct RehearsalSurvey: Sendable {
         /// Where the copies go on each node; `nil` for beside the data directory.
         package var scratch: String?
         package var noTTL: Bool
+        /// What keys are to go through on all hosts; `nil` for what the inventory says of each, empty for nothing.
+        package var transformer: String?
         /// For one member.
         package var timeout: Duration
 
@@ -27,6 +29,7 @@ package struct RehearsalSurvey: Sendable {
             extraVariables: [String],
             scratch: String?,
             noTTL: Bool,
+            transformer: String?,
             timeout: Duration
         ) {
             self.inventory = inventory
@@ -34,6 +37,7 @@ package struct RehearsalSurvey: Sendable {
             self.extraVariables = extraVariables
             self.scratch = scratch
             self.noTTL = noTTL
+            self.transformer = transformer
             self.timeout = timeout
         }
     }
@@ -140,12 +144,14 @@ package struct RehearsalSurvey: Sendable {
         upTo index: UInt64,
         _ status: EndpointStatus?
     ) async throws(RunControllerError) -> RehearsalReport.Member {
+        let transformer = request.transformer.map { $0.isEmpty ? nil : $0 } ?? host.transformer
         let rehearsal = Rehearsal(
             settings: host.settings,
             state: host.state,
             scratch: request.scratch,
             index: index,
             noTTL: request.noTTL,
+            transformer: transformer,
             timeout: request.timeout
         )
         var outcome = RehearsalOutcome()
@@ -158,7 +164,7 @@ package struct RehearsalSurvey: Sendable {
                 }
                 outcome.problems = [refusal.message + (refusal.remedy.map { " (\($0))" } ?? "")]
             } else {
-                outcome = RehearsalOutcome(report, noTTL: request.noTTL)
+                outcome = RehearsalOutcome(report, noTTL: request.noTTL, transformer: transformer)
                 if outcome.times.start != nil {
                     prediction = OutagePrediction(outcome.times, command: try await commandTime(host.host))
                 }
@@ -179,6 +185,7 @@ package struct RehearsalSurvey: Sendable {
         return RehearsalReport.Member(
             host: host.host.name,
             version: status?.version?.description,
+            transformer: transformer,
             outcome: outcome,
             prediction: prediction
         )

@@ -26,6 +26,8 @@ package struct Rehearsal: Sendable {
     /// The last raft entry that the copy may hold.
     package var index: UInt64
     package var noTTL: Bool
+    /// A program on the node that every key goes through.
+    package var transformer: String?
     /// How long all of it may take on one member.
     package var timeout: Duration
 
@@ -35,6 +37,7 @@ package struct Rehearsal: Sendable {
         scratch: String?,
         index: UInt64,
         noTTL: Bool,
+        transformer: String? = nil,
         timeout: Duration
     ) {
         self.settings = settings
@@ -42,6 +45,7 @@ package struct Rehearsal: Sendable {
         self.scratch = scratch
         self.index = index
         self.noTTL = noTTL
+        self.transformer = transformer
         self.timeout = timeout
     }
 
@@ -61,7 +65,8 @@ package struct Rehearsal: Sendable {
         )
         let values = NodeReport.assignments([
             "DATA": settings.dataDir, "WALDIR": settings.walDir ?? "", "RUN": Self.run, "SCRATCH": scratch ?? "",
-            "ETCDCTL": settings.etcdctl, "AS": settings.user, "NOTTL": noTTL ? "yes" : "", "TRANSFORMER": "",
+            "ETCDCTL": settings.etcdctl, "AS": settings.user, "NOTTL": noTTL ? "yes" : "",
+            "TRANSFORMER": transformer ?? "",
             "INDEX": String(index), "LIMIT": String(max(1, seconds - min(10, seconds / 4))), "PATIENCE": "0",
             "BACKUPS": settings.backupDir, "BACKUP_SCRIPT": ColdBackup.takeCommand(backup, timeout: timeout).script,
             "AHEAD_SCRIPT": BackupAhead.takeCommand(backup, timeout: timeout).script, "LOSSES": RehearsalScript.losses,

@@ -62,6 +62,12 @@ package struct RehearsalOutcome: Sendable, Hashable, Codable {
     package var hash = ""
     /// Keys of the migrated store that are not in v2 as they are there.
     package var added = 0
+    /// What went through the transformer; `nil` without one.
+    package var transformed: MigrationBaseline.Transformed?
+    /// Of the created and modified indexes of all v2 keys, where a transformer makes others of them.
+    package var v2Digest: String?
+    /// Keys of v2 that did not go into the transformer, and were to.
+    package var unread = 0
     /// The copy holds nothing behind the raft index that all copies are compared at.
     package var isComparable = false
     package var losses: [Loss] = []
@@ -75,7 +81,7 @@ package struct RehearsalOutcome: Sendable, Hashable, Codable {
     package init() {}
 
     /// Reads what ``Rehearsal/command()`` answered.
-    package init(_ report: NodeReport, noTTL: Bool) {
+    package init(_ report: NodeReport, noTTL: Bool, transformer: String? = nil) {
         sizes = Self.sizes(report)
         times = Self.times(report)
         isComparable = report["cut"] != "unknown"
@@ -85,8 +91,12 @@ package struct RehearsalOutcome: Sendable, Hashable, Codable {
             return Loss(kind: kind, count: count, names: names)
         }
         do throws(MigrationOutcome.Failure) {
-            let judged = try MigrationOutcome.judge(report, baseline: Self.baseline(report))
-            (keys, revision) = (judged.keys, judged.revision)
+            let judged = try MigrationOutcome.judge(
+                report,
+                baseline: Self.baseline(report, noTTL: noTTL, transformer: transformer)
+            )
+            (keys, revision, transformed) = (judged.keys, judged.revision, judged.transformed)
+            v2Digest = report["v2_digest"]
         } catch {
             problems.append(error.message)
             return
@@ -102,9 +112,10 @@ package struct RehearsalOutcome: Sendable, Hashable, Codable {
     }
 
     /// The count of v2 keys is compared by ``judgeKeys(writersAreActive:)``.
-    private static func baseline(_ report: NodeReport) -> MigrationBaseline {
-        number(report, "keys") == 0 || report["last"] == "no v2 keys to migrate" && report["end"] == nil
-            ? MigrationBaseline(keys: 0) : MigrationBaseline()
+    private static func baseline(_ report: NodeReport, noTTL: Bool, transformer: String?) -> MigrationBaseline {
+        let isEmpty =
+            number(report, "keys") == 0 || report["last"] == "no v2 keys to migrate" && report["end"] == nil
+        return MigrationBaseline(keys: isEmpty ? 0 : nil, noTTL: noTTL, transformer: transformer)
     }
 
     private mutating func judge(_ report: NodeReport, noTTL: Bool) {
@@ -112,7 +123,13 @@ package struct RehearsalOutcome: Sendable, Hashable, Codable {
         if let why = report["untried"] {
             problems.append("what is not migrated, and whether etcd starts on the result, is not known: \(why)")
         }
-        added = Self.number(report, "added") ?? 0
+        if let transformed {
+            // What it made need not be what v2 holds.
+            losses.removeAll { $0.kind == .missing }
+            judge(transformed, of: Self.number(report, "keys"), noTTL: noTTL)
+        } else {
+            added = Self.number(report, "added") ?? 0
+        }
         for loss in losses { judge(loss, noTTL: noTTL) }
         if sizes.freeForBackup < sizes.data * 2 {
             problems.append(
@@ -126,11 +143,24 @@ package struct RehearsalOutcome: Sendable, Hashable, Codable {
         }
     }
 
+    /// Compares what went into the transformer with the v2 store, as etcd has it that was started on the copy.
+    private mutating func judge(_ transformed: MigrationBaseline.Transformed, of keys: Int?, noTTL: Bool) {
+        guard let keys else { return }
+        let leftOut = noTTL ? losses.first { $0.kind == .ttl }?.count ?? 0 : 0
+        unread = keys - leftOut - transformed.keys
+    }
+
     /// Judges whether v2 and the migrated store hold the same keys.
     ///
     /// Where somebody writes, etcd discards the last entries in front of the cut, of which its WAL does not say any more
     /// that they are committed, and `etcdctl migrate` takes them all. Then no key is named as lost.
     package mutating func judgeKeys(writersAreActive: Bool) {
+        if unread != 0, !writersAreActive, let transformed {
+            problems.append(
+                "the transformer got \(transformed.keys) keys, and \(transformed.keys + unread) are to be migrated: "
+                    + "it must read all of its input"
+            )
+        }
         let missing = losses.first { $0.kind == .missing }
         guard added > 0 || missing != nil else { return }
         if writersAreActive {

@@ -142,6 +142,7 @@ enum RehearsalScript {
         say backup_milliseconds "$(($(milliseconds) - began))"
         rm -rf -- "$prep/backup"
         now "etcdctl migrate"
+        wrap_transformer "$prep" || drop "$problem"
         began=$(milliseconds)
         migrate_copy "$prep/data"
         say milliseconds "$(($(milliseconds) - began))"
@@ -208,8 +209,10 @@ enum RehearsalScript {
         now "the comparison of the keys"
         awk 'BEGIN { RS = "[{]\"key\":" } NR > 1 && match($0, /"create_revision":[0-9]+,"mod_revision":[0-9]+/) {
           pair = substr($0, RSTART + 18, RLENGTH - 18); sub(/,"mod_revision":/, " ", pair); print pair }' "$work/v3" >"$work/pairs"
-        awk -v noTTL="$NOTTL" -v now="$(date -u +%Y-%m-%dT%H:%M:%S)" "$LOSSES" "$work/pairs" RS='[{]"Path":"' \
+        : >"$work/states"
+        awk -v noTTL="$NOTTL" -v states="${TRANSFORMER:+$work/states}" -v now="$(date -u +%Y-%m-%dT%H:%M:%S)" "$LOSSES" "$work/pairs" RS='[{]"Path":"' \
           "$prep/data/member/snap/$new" || drop "the snapshot of the v2 store cannot be read"
+        if [ -n "$TRANSFORMER" ]; then say v2_digest "$(sort "$work/states" | sha256sum | cut -c 1-64)"; fi
         say end yes
         """#
 
@@ -245,6 +248,7 @@ enum RehearsalScript {
             next
           }
           keys++
+          if (states != "") print pair >states
           if (mayExpire) {
             note("ttl")
             if (expires ~ /Z$/ && substr(expires, 1, 19) < now) note("expired")

@@ -18,6 +18,11 @@ enum RehearsalScreen {
         )
         var lines = [table.render(width: width), ""]
         for member in report.members {
+            if let transformer = member.transformer, let transformed = member.outcome.transformed {
+                lines.append(
+                    "\(member.host): \(transformer) made \(transformed.records) records of \(transformed.keys) keys"
+                )
+            }
             lines += member.outcome.remarks.map { "\(member.host): \($0)" }
         }
         if report.isEqual == true {

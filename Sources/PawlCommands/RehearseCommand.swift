@@ -13,7 +13,8 @@ struct RehearseCommand: AsyncParsableCommand {
         discussion: """
             On one member after the other, while they serve and also while clients write: WAL and snapshots are copied, the \
             copy is cut at one raft index for all members and migrated, etcd is started on it without any network, and all of \
-            it is removed again, also when the rehearsal is interrupted. The members' results must be equal.
+            it is removed again, also when the rehearsal is interrupted. The members' results must be equal, also those \
+            of a transformer.
 
             Exits with 0 when a run would migrate everything, with 4 when it would be refused or lose something, with 5 \
             while a run is at work on the cluster.
@@ -29,6 +30,11 @@ struct RehearseCommand: AsyncParsableCommand {
     var noTTL = false
     @Option(
         name: .long,
+        help: "What every key goes through, as in a run with migrate_transformer (default: that variable)."
+    )
+    var transformer: String?
+    @Option(
+        name: .long,
         help: "How long the rehearsal may take on one member, as 90s or 15m (default: 30m).",
         transform: GraceOptions.duration
     )
@@ -38,6 +44,9 @@ struct RehearseCommand: AsyncParsableCommand {
         guard timeout.map({ $0 >= .seconds(10) }) ?? true else { throw ValidationError("--timeout is at least 10s") }
         guard scratch?.hasPrefix("/") ?? true else {
             throw ValidationError("--scratch is the absolute path of a directory on the nodes")
+        }
+        guard transformer.map({ $0.isEmpty || $0.hasPrefix("/") }) ?? true else {
+            throw ValidationError("--transformer is the absolute path of a program on the nodes")
         }
     }
 
@@ -51,6 +60,7 @@ struct RehearseCommand: AsyncParsableCommand {
                     extraVariables: variables.extraVars,
                     scratch: scratch,
                     noTTL: noTTL,
+                    transformer: transformer,
                     timeout: timeout ?? .seconds(1800)
                 ),
                 connector: session.connector
