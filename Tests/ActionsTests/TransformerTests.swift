@@ -10,25 +10,9 @@ import Testing
 /// Migrations through a transformer, on a real etcd with a real etcdctl.
 @Suite(.enabled(if: LiveMember.hasEtcd, "needs etcd and etcdctl 3.4 on this machine"), .serialized)
 struct TransformerTests {
-    /// Gives each key with its value in capitals, all at once, and ends at once.
-    private static let capitals = #"""
-        #!/usr/bin/perl
-        binmode STDIN; binmode STDOUT; undef $/; my $in = <STDIN>; my $out = "";
-        sub number { my $n = shift; my $s = ""; while ($n >= 128) { $s .= chr($n % 128 + 128); $n = int($n / 128) } $s . chr($n) }
-        sub bytes { my ($tag, $b) = @_; chr($tag) . number(length $b) . $b }
-        while ($in =~ /\{"key":"([^"]*)","value":"([^"]*)","modifiedIndex":(\d+),"createdIndex":(\d+)\}/g) {
-          my ($key, $value, $modified, $created) = ($1, uc $2, $3, $4);
-          MODIFIED
-          my $kv = bytes(0x0a, $key) . chr(0x10) . number($created) . chr(0x18) . number($modified) . chr(0x20) . number(1)
-            . bytes(0x2a, $value);
-          $out .= pack("q<", length $kv) . $kv;
-        }
-        print $out;
-        """#
-
     private func write(_ script: String, _ member: LiveMember, mode: String = "755") async throws -> String {
         let path = "\(member.root)/transformer"
-        try await member.sh("cat >\(path) && chmod \(mode) \(path)", input: script + "\n")
+        try await member.sh("cat >\(path) && chmod \(mode) \(path)", input: script)
         return path
     }
 
@@ -41,7 +25,7 @@ struct TransformerTests {
     {
         try await LiveMember.with { member in
             try await member.prepare(keys: 1500)
-            let program = try await write(Self.capitals.replacing("MODIFIED", with: ""), member)
+            let program = try await write(TransformerPrograms.capitals, member)
             let lossy = try await member.text(
                 """
                 for n in $(seq 40); do
@@ -77,7 +61,7 @@ struct TransformerTests {
         try await LiveMember.with { member in
             try await member.control("start")
             try await member.fill(200)
-            let program = try await write(Self.capitals.replacing("MODIFIED", with: ""), member)
+            let program = try await write(TransformerPrograms.capitals, member)
             let prepare = try EtcdPrepare(
                 Parameters(["data_dir": .string(member.data), "transformer": .string(program)])
             )
@@ -103,16 +87,16 @@ struct TransformerTests {
 
     @Test(arguments: [
         (
-            "ends badly", "#!/bin/sh\necho 'no such thing' >&2; cat >/dev/null; exit 3",
+            "ends badly", TransformerPrograms.failing,
             "it ended with exit code 3: no such thing"
         ),
         (
-            "gives garbage", "#!/bin/sh\ncat >/dev/null; echo garbage garbage garbage",
+            "gives garbage", TransformerPrograms.garbage,
             "no sequence of lengths and records"
         ),
         ("does not read", "#!/bin/sh\nexit 0", "must read all of its input"),
         (
-            "gives two keys one revision", capitals.replacing("MODIFIED", with: "$modified = 5 if $modified == 6;"),
+            "gives two keys one revision", TransformerPrograms.changing("$modified = 5 if $modified == 6;"),
             "replace each other"
         ),
     ])
