@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Journal
+import Remote
+import Rollout
+
+/// One performance of a run: the engine with all that it works with, from its first event to the last words.
+struct RunPerformance: Sendable {
+    let controller: RunController
+    let open: OpenRun
+    let hosts: HostDirectory
+    let admission: LockAdmission?
+    /// Runs whose replicas on the nodes are replaced.
+    let stale: [String]
+    let facts: JournalledFacts
+    /// Of a rollback: the run that is taken back.
+    let origin: RollbackOrigin?
+    let ledger: ReplicaLedger
+
+    /// Performs it.
+    ///
+    /// - Parameters:
+    ///   - observer: the view.
+    ///   - signals: SIGINT and SIGTERM.
+    /// - Returns: the last words and the exit code.
+    /// - Throws: the refusal of the cluster's lock, or what the journal says.
+    func run(_ observer: any RunObserver, _ signals: AsyncStream<RunEngine.Signal>) async throws -> RunConclusion {
+        let engine = engine(observer)
+        await engine.tell(.runStarted(open.header))
+        for gone in admission?.replaced ?? [] {
+            await engine.announce("takes the lock over, whose process is gone: \(gone)")
+        }
+        let keeper = FreezeKeeper(play: open.play, hosts: hosts, facts: facts, fence: fence)
+        await keeper.begin(open.plan)
+        let keeping = Task { await keeper.keep(open.plan) }
+        let result = await engine.perform(history: open.history, signals: signals)
+        keeping.cancel()
+        await keeping.value
+        if let refusal = await admission?.refusal {
+            try await controller.store.setState(of: open.id, .refused, exitCode: refusal.exitCode)
+            await hosts.closeAll()
+            throw refusal
+        }
+        await controller.tellNodes(
+            RunState(result.verdict),
+            of: open,
+            ledger,
+            engine,
+            over: hosts,
+            behind: fence,
+            replacing: stale
+        )
+        if result.verdict != .done, await admission?.refusal == nil, let news = await keeper.leave() {
+            await engine.announce(news)
+        }
+        return await conclude(result, engine)
+    }
+
+    /// The lock in front of each change on a node.
+    private var fence: @Sendable (String) -> [any MutationGuard] {
+        let admission = admission
+        return { host in admission.map { [$0.fence(on: host)] } ?? [] }
+    }
+
+    private func engine(_ observer: any RunObserver) -> RunEngine {
+        // The lock first: a controller that has lost it must not write its replica either.
+        let runner = StepRunner(run: open.id, play: open.play, hosts: hosts, facts: facts) { [self, fence] call, host in
+            let replica = controller.replicaGuard(ledger, call, host, of: open.play, over: hosts, replacing: stale)
+            return fence(host) + [replica]
+        }
+        return RunEngine(
+            run: open.id,
+            plan: open.plan,
+            runner: runner,
+            quorum: QuorumObserver(
+                play: open.play,
+                hosts: hosts,
+                members: open.plan.inputs.members,
+                admission: admission
+            ),
+            journal: RunJournal(store: controller.store, run: open.id),
+            observer: observer,
+            facts: facts,
+            grace: controller.grace,
+            admission: admission
+        )
+    }
+
+    // MARK: - The end
+
+    /// Leaves the nodes as they are to be, and says what became of the run.
+    private func conclude(_ result: RunEngine.Result, _ engine: RunEngine) async -> RunConclusion {
+        let sweep = NodeSweep(run: open.id, origin: origin?.origin, play: open.play, hosts: hosts)
+        // Under the lock: unlike a run that is done, this one may have been taken over.
+        let removed = result.isTakenBack ? await sweep.sweep(open.plan, behind: fence) : []
+        async let left = leave(await admission?.lock, after: result)
+        async let swept = result.verdict == .done ? sweep.sweep(open.plan) : []
+        let isProvenNow = result.verdict == .done && result.hasPerformed
+        let look = isProvenNow ? [:] : await ClusterLook.members(of: open.play, hosts)
+        if result.verdict == .done { await warn(of: look, engine) }
+        let conclusion = await conclusion(result, look)
+        for warning in await left { await engine.tell(.notice(Notice(.warning, warning))) }
+        await engine.tell(conclusion.kind)
+        for trouble in await swept + removed {
+            let text = "files of this run are left on the node: \(trouble.reason)"
+            await engine.tell(.notice(Notice(.warning, host: trouble.host, text)))
+        }
+        // The verdict is on the screen already; a journal that cannot take it must not hide it.
+        do {
+            if result.verdict == .done { try await origin?.close(open.plan) }
+            try await controller.store.setState(
+                of: open.id,
+                RunState(result.verdict),
+                exitCode: conclusion.exitCode
+            )
+        } catch {
+            await engine.tell(.notice(Notice(.warning, "the verdict is not in the journal: \(error)")))
+        }
+        await hosts.closeAll()
+        return conclusion
+    }
+
+    private func conclusion(_ result: RunEngine.Result, _ look: [String: ClusterLook]) async -> RunConclusion {
+        await RunConclusion.draw(
+            from: .init(
+                run: open.id,
+                play: open.play,
+                result: result,
+                facts: facts,
+                look: look,
+                commands: RepeatedCommands(
+                    command: controller.command,
+                    request: open.request,
+                    state: controller.stateArguments,
+                    rollbackOf: origin?.origin
+                )
+            )
+        )
+    }
+
+    /// A run that had come to its end before, but for telling so, was proven then; how the members are now is another
+    /// question.
+    private func warn(of look: [String: ClusterLook], _ engine: RunEngine) async {
+        for (host, look) in look.sorted(by: { $0.key < $1.key }) where !look.isWell {
+            let text = "the run had come to its end before, and this member is not well now: \(look.words)"
+            await engine.tell(.notice(Notice(.warning, host: host, text)))
+        }
+    }
+
+    /// Gives the lock back at an orderly end; it stays while a step that nobody waited for may be at work.
+    private func leave(_ cluster: ClusterLock?, after result: RunEngine.Result) async -> [String] {
+        guard let cluster else { return [] }
+        if result.machine.isAnyStepInFlight {
+            return [
+                "a step was left at work, so the lock stays on the nodes; `pawl resume` on this machine takes it over"
+            ]
+        }
+        return await cluster.release().sorted { $0.key < $1.key }.map { host, why in
+            "\(host): the lock could not be given back: \(why)"
+        }
+    }
+}
