@@ -73,6 +73,17 @@ struct ClusterLock: Sendable {
     func release() async -> [String: String] {
         await LockRounds(nodes: nodes).release(lock.key, in: directories)
     }
+
+    /// The nodes that have it.
+    var holders: Set<String> { Set(directories.keys) }
+
+    /// Gives it back on one node.
+    ///
+    /// - Returns: why that failed, if it did.
+    func release(on host: String) async -> String? {
+        let rounds = LockRounds(nodes: nodes)
+        return await rounds.release(lock.key, in: directories.filter { $0.key == host })[host]
+    }
 }
 
 /// A host on which the lock was not taken: it did not answer then, so nothing is changed on it.

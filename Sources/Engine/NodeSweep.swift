@@ -23,23 +23,22 @@ struct NodeSweep: Sendable {
     ///
     /// - Parameters:
     ///   - plan: what the run did or was to do.
+    ///   - leave: how long to wait for nodes that are away.
     ///   - fence: what must hold on a node before it is swept.
     /// - Returns: what could not be swept, and why.
     func sweep(
         _ plan: Plan,
+        _ leave: LeaveTaking,
         behind fence: @escaping @Sendable (String) -> [any MutationGuard] = { _ in [] }
-    ) async -> [(host: String, reason: String)] {
+    ) async -> [RemoteError] {
         var places = Set(plan.steps.filter { $0.effect != .readOnly }.compactMap(place))
         if origin != nil {
             places.formUnion(play.hosts.map { Place(host: $0, become: play.playbook.become.value) })
         }
-        return await withTaskGroup(of: (host: String, reason: String)?.self) { group in
-            let own = plan.steps.contains { $0.phase == .prepare } ? run : nil
-            // And what a rehearsal left that was killed.
-            let runs = [own, origin, Rehearsal.run].compactMap(\.self)
-            for place in places { group.addTask { await sweep(place, copiesOf: runs, behind: fence(place.host)) } }
-            return await group.reduce(into: []) { if let trouble = $1 { $0.append(trouble) } }
-        }
+        let own = plan.steps.contains { $0.phase == .prepare } ? run : nil
+        // And what a rehearsal left that was killed.
+        let runs = [own, origin, Rehearsal.run].compactMap(\.self)
+        return await leave.visit(places) { await sweep($0, copiesOf: runs, behind: fence($0.host)) }
     }
 
     /// A host, and whether the step was elevated there, on which its state directory depends.
@@ -56,9 +55,9 @@ struct NodeSweep: Sendable {
         _ place: Place,
         copiesOf runs: [String],
         behind guards: [any MutationGuard]
-    ) async -> (host: String, reason: String)? {
+    ) async -> RemoteError? {
         guard let target = hosts.target(place.host, become: place.become) else { return nil }
-        do {
+        do throws(RemoteError) {
             let result = try await GuardedHost(target.host, guards: guards).runRepeatably(
                 RemoteCommand(
                     "remove the files of run \(run)",
@@ -67,9 +66,10 @@ struct NodeSweep: Sendable {
                 )
             )
             guard result.exitCode != 0 else { return nil }
-            return (place.host, result.errorOutput.split(whereSeparator: \.isNewline).first.map(String.init) ?? "")
+            let said = result.errorOutput.split(whereSeparator: \.isNewline).first.map(String.init)
+            return RemoteError(.refused, host: place.host, said ?? "exit code \(result.exitCode)")
         } catch {
-            return (place.host, error.message)
+            return error
         }
     }
 

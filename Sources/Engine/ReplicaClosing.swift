@@ -18,18 +18,18 @@ struct ReplicaClosing: Sendable {
     /// First lines of replicas that may be written over.
     let stale: [String]
 
-    /// How long a run that is done waits for nodes that are away, as one that reboots.
-    ///
-    /// What is left there is removed by the next run only. A run that is not done has news that must not wait.
-    private static let patience = Duration.seconds(30)
-
     /// Writes the end to every node of the play.
     ///
     /// - Parameters:
     ///   - state: the end.
+    ///   - leave: how long to wait for nodes that are away.
     ///   - announce: gets a line when it takes longer.
     /// - Returns: what could not be written, one error a node; the run's end does not depend on it.
-    func tell(_ state: RunState, announce: @Sendable (String) async -> Void) async -> [RemoteError] {
+    func tell(
+        _ state: RunState,
+        _ leave: LeaveTaking,
+        announce: @Sendable (String) async -> Void
+    ) async -> [RemoteError] {
         let content: Content
         do throws(JournalError) {
             switch state {
@@ -42,32 +42,11 @@ struct ReplicaClosing: Sendable {
         } catch {
             return [RemoteError(.refused, host: "all nodes", "the run's end: \(error.message)")]
         }
-        var errors = await write(content, at: places)
-        let end = ContinuousClock.now + Self.patience
-        var away = Self.away(errors)
-        if state == .done, !away.isEmpty {
-            await announce("waits for \(away.sorted().joined(separator: ", ")), to tell that the run is done")
-        }
-        while state == .done, !away.isEmpty, ContinuousClock.now < end {
-            do { try await Task.sleep(for: .seconds(1)) } catch { break }
-            let again = places.filter { away.contains($0.host) }
-            errors = errors.filter { !away.contains($0.host) } + (await write(content, at: again))
-            away = Self.away(errors)
-        }
-        return errors
-    }
-
-    private static func away(_ errors: [RemoteError]) -> Set<String> {
-        Set(errors.filter { $0.code == .unreachable || $0.code == .inDoubt }.map(\.host))
-    }
-
-    private func write(_ content: Content, at places: Set<ReplicaLedger.Place>) async -> [RemoteError] {
-        await withTaskGroup(of: RemoteError?.self) { group in
-            for place in places { group.addTask { await write(content, at: place) } }
-            var errors: [RemoteError] = []
-            for await error in group { if let error { errors.append(error) } }
-            return errors.sorted { $0.host < $1.host }
-        }
+        return await leave.visit(
+            places,
+            wait: { await announce("waits for \($0.joined(separator: ", ")), to tell that the run is done") },
+            { await write(content, at: $0) }
+        )
     }
 
     private enum Content: Sendable {

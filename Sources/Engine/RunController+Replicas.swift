@@ -162,7 +162,8 @@ extension RunController {
         _ engine: RunEngine,
         over hosts: HostDirectory,
         behind fence: @escaping @Sendable (String) -> [any MutationGuard],
-        replacing stale: [String]
+        replacing stale: [String],
+        _ leave: LeaveTaking
     ) async {
         guard keepsReplicas else { return }
         guard await ledger.hasWritten || !open.history.isEmpty else { return }
@@ -175,7 +176,7 @@ extension RunController {
             fence: fence,
             stale: stale
         )
-        let errors = await closing.tell(state) { await engine.tell(.notice(Notice(.warning, $0))) }
+        let errors = await closing.tell(state, leave) { await engine.tell(.notice(Notice(.warning, $0))) }
         for error in errors {
             let text = "the node was not told that the run is \(state.rawValue): \(error.message)"
             await engine.tell(.notice(Notice(.warning, host: error.host, text)))

@@ -41,6 +41,7 @@ struct RunPerformance: Sendable {
             await hosts.closeAll()
             throw refusal
         }
+        let leaving = LeaveTaking(isDone: result.verdict == .done)
         await controller.tellNodes(
             RunState(result.verdict),
             of: open,
@@ -48,12 +49,13 @@ struct RunPerformance: Sendable {
             engine,
             over: hosts,
             behind: fence,
-            replacing: stale
+            replacing: stale,
+            leaving
         )
         if result.verdict != .done, await admission?.refusal == nil, let news = await keeper.leave() {
             await engine.announce(news)
         }
-        return await conclude(result, engine)
+        return await conclude(result, engine, leaving)
     }
 
     /// The lock in front of each change on a node.
@@ -89,12 +91,16 @@ struct RunPerformance: Sendable {
     // MARK: - The end
 
     /// Leaves the nodes as they are to be, and says what became of the run.
-    private func conclude(_ result: RunEngine.Result, _ engine: RunEngine) async -> RunConclusion {
+    private func conclude(
+        _ result: RunEngine.Result,
+        _ engine: RunEngine,
+        _ leaving: LeaveTaking
+    ) async -> RunConclusion {
         let sweep = NodeSweep(run: open.id, origin: origin?.origin, play: open.play, hosts: hosts)
         // Under the lock: unlike a run that is done, this one may have been taken over.
-        let removed = result.isTakenBack ? await sweep.sweep(open.plan, behind: fence) : []
-        async let left = leave(await admission?.lock, after: result)
-        async let swept = result.verdict == .done ? sweep.sweep(open.plan) : []
+        let removed = result.isTakenBack ? await sweep.sweep(open.plan, leaving, behind: fence) : []
+        async let left = leave(await admission?.lock, after: result, leaving)
+        async let swept = result.verdict == .done ? sweep.sweep(open.plan, leaving) : []
         let isProvenNow = result.verdict == .done && result.hasPerformed
         let look = isProvenNow ? [:] : await ClusterLook.members(of: open.play, hosts)
         if result.verdict == .done { await warn(of: look, engine) }
@@ -102,7 +108,7 @@ struct RunPerformance: Sendable {
         for warning in await left { await engine.tell(.notice(Notice(.warning, warning))) }
         await engine.tell(conclusion.kind)
         for trouble in await swept + removed {
-            let text = "files of this run are left on the node: \(trouble.reason)"
+            let text = "files of this run are left on the node: \(trouble.message)"
             await engine.tell(.notice(Notice(.warning, host: trouble.host, text)))
         }
         // The verdict is on the screen already; a journal that cannot take it must not hide it.
@@ -148,15 +154,19 @@ struct RunPerformance: Sendable {
     }
 
     /// Gives the lock back at an orderly end; it stays while a step that nobody waited for may be at work.
-    private func leave(_ cluster: ClusterLock?, after result: RunEngine.Result) async -> [String] {
+    private func leave(
+        _ cluster: ClusterLock?,
+        after result: RunEngine.Result,
+        _ leaving: LeaveTaking
+    ) async -> [String] {
         guard let cluster else { return [] }
         if result.machine.isAnyStepInFlight {
             return [
                 "a step was left at work, so the lock stays on the nodes; `pawl resume` on this machine takes it over"
             ]
         }
-        return await cluster.release().sorted { $0.key < $1.key }.map { host, why in
-            "\(host): the lock could not be given back: \(why)"
-        }
+        return await leaving.visit(cluster.holders) { host in
+            await cluster.release(on: host).map { RemoteError(.unreachable, host: host, $0) }
+        }.map { "\($0.host): the lock could not be given back: \($0.message)" }
     }
 }

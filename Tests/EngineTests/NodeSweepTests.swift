@@ -49,15 +49,15 @@ import Testing
             withIntermediateDirectories: true
         )
         try desk.write("state/service/n1.etcd.found", "r0 running\n")
-        #expect(await sweep.sweep(plan).isEmpty)
+        #expect(await sweep.sweep(plan, LeaveTaking(isDone: false)).isEmpty)
         #expect(!FileManager.default.fileExists(atPath: desk.file("state/service")))
     }
 
     @Test func `what a run has left goes, and the directories with it`() async throws {
         try await begin("r1", "true")
-        #expect(await sweep.sweep(plan).isEmpty)
+        #expect(await sweep.sweep(plan, LeaveTaking(isDone: false)).isEmpty)
         #expect(!FileManager.default.fileExists(atPath: desk.file("state")))
-        #expect(await sweep.sweep(plan).isEmpty, "and again, where there is nothing")
+        #expect(await sweep.sweep(plan, LeaveTaking(isDone: false)).isEmpty, "and again, where there is nothing")
     }
 
     @Test func `what was prepared by a run that was taken back goes, on hosts that it never came to, too`() async throws
@@ -75,13 +75,13 @@ import Testing
         )
         let plan = Planner.plan(play, Survey(order: ["n1"], memberIDs: [:]))
         var sweep = NodeSweep(run: "r1", play: play, hosts: HostDirectory(play) { LocalHost(name: $0.name) })
-        #expect(await sweep.sweep(plan).isEmpty)
+        #expect(await sweep.sweep(plan, LeaveTaking(isDone: false)).isEmpty)
         func left() throws -> [String] {
             try FileManager.default.contentsOfDirectory(atPath: desk.file("data")).sorted()
         }
         #expect(try left() == names.sorted(), "a run that is nobody's rollback knows nothing of them")
         sweep.origin = "r0"
-        #expect(await sweep.sweep(plan).isEmpty)
+        #expect(await sweep.sweep(plan, LeaveTaking(isDone: false)).isEmpty)
         #expect(try left() == [".pawl-r9-n1", ".pawl-r9-n2", "n1", "n2"])
     }
 
@@ -102,7 +102,7 @@ import Testing
         try age("r2", days: 6)
         try age("r3", days: 9)
         try age("r4", days: 9)
-        #expect(await sweep.sweep(plan).isEmpty)
+        #expect(await sweep.sweep(plan, LeaveTaking(isDone: false)).isEmpty)
         #expect(left == ["r2.steps.1%2Fn1.1", "r4.steps.1%2Fn1.1", "swept"])
         try desk.write("go")
         try await running
@@ -116,6 +116,6 @@ import Testing
     @Test func `what cannot be removed is told`() async throws {
         let play = try PlayLoader.load(desk.request(extra: ["pawl_state_dir=\(desk.path)/state"]))
         let gone = NodeSweep(run: "r1", play: play, hosts: HostDirectory(play) { NamedHost(name: $0.name) })
-        #expect(await gone.sweep(plan).map(\.reason) == ["not there"])
+        #expect(await gone.sweep(plan, LeaveTaking(isDone: false)).map(\.message) == ["not there"])
     }
 }
