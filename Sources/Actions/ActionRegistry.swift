@@ -25,6 +25,7 @@ package enum ActionRegistry {
         EtcdConsistent.self,
         EtcdVerified.self,
         EtcdTTLKeys.self,
+        EtcdHiddenKeys.self,
         EtcdCanary.self,
         EtcdSnapshot.self,
         EtcdUpgradeReady.self,

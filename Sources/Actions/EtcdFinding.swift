@@ -29,6 +29,8 @@ struct EtcdFinding: Sendable, Hashable, CustomStringConvertible {
     var remedy: String?
     /// The finding is no reason to refuse, whatever its check's policy: it is not sure, or does no harm here.
     let isMinor: Bool
+    /// The finding refuses, whatever its check's policy: what the policy asks for cannot be done.
+    let isFixed: Bool
 
     init(
         _ check: PreflightCheck,
@@ -36,7 +38,8 @@ struct EtcdFinding: Sendable, Hashable, CustomStringConvertible {
         _ what: String,
         why: String? = nil,
         remedy: String? = nil,
-        isMinor: Bool = false
+        isMinor: Bool = false,
+        isFixed: Bool = false
     ) {
         self.check = check
         self.host = host
@@ -44,11 +47,13 @@ struct EtcdFinding: Sendable, Hashable, CustomStringConvertible {
         self.why = why
         self.remedy = remedy
         self.isMinor = isMinor
+        self.isFixed = isFixed
         severity = .refusal
         judge(by: check.rule.policy)
     }
 
     mutating func judge(by policy: PreflightCheck.Policy) {
+        if isFixed { return }
         severity = isMinor ? max(policy.severity, .warning) : policy.severity
     }
 

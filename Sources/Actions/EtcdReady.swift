@@ -25,11 +25,9 @@ package struct EtcdReady: Action {
                 "What is to be done with keys that expire, as in the steps that follow: nothing, so that they become "
                     + "permanent (warn, allow), leave them out (skip), or bind them to leases at the end (lease)."
             ),
-            .init(
-                "hidden_keys",
-                .choice(["refuse", "warn", "allow"]),
-                default: .string("refuse"),
-                "What to do with keys under names that begin with _: a migration drops them."
+            HiddenKeysPolicy.parameter(
+                "What is to be done with keys under names that begin with _, which etcdctl does not migrate: drop them (warn, "
+                    + "allow, skip), or write them to v3 at the end (copy)."
             ),
             .init(
                 "transformer",

@@ -55,10 +55,12 @@ extension EtcdReadyReview {
                     .hiddenKeys,
                     "\(most.count) hidden keys: \(Self.list(most.names, of: most.count))",
                     why: "a migration drops them silently",
-                    remedy: "copy them to other names, or allow hidden_keys"
+                    remedy: hiddenRemedy
                 )
             )
+            if requirements.policy(of: .hiddenKeys) == .copy { findings += uncopied(found) }
         }
+        let isCopied = requirements.policy(of: .hiddenKeys) == .copy
         for node in nodes {
             guard let facts = facts[node.name], (try? facts.fingerprint.get()) != nil else { continue }
             let hidden = facts.node.hidden
@@ -69,7 +71,8 @@ extension EtcdReadyReview {
                         .hiddenKeys,
                         host: node.name,
                         "the WAL cannot be read, so hidden keys were not looked for",
-                        remedy: "use become: true, and set etcd_wal_dir where it is not in the data dir"
+                        remedy: "use become: true, and set etcd_wal_dir where it is not in the data dir",
+                        isFixed: isCopied
                     )
                 )
             } else if unknown > 0 {
@@ -79,10 +82,49 @@ extension EtcdReadyReview {
                         host: node.name,
                         "\(unknown) of \(hidden.candidates) hidden paths that were written once could not be asked for",
                         why: hidden.refusal ?? "more are too many to be asked for one by one",
-                        remedy: "allow hidden_keys only where you know that none is left"
+                        remedy: isCopied && hidden.refusal == nil
+                            ? "all of them are when they are copied"
+                            : "allow hidden_keys only where you know that none is left",
+                        isFixed: isCopied && hidden.refusal != nil
                     )
                 )
             }
+        }
+        return findings
+    }
+
+    private var hiddenRemedy: String {
+        switch requirements.policy(of: .hiddenKeys) {
+        case .copy: "they are written to v3 at the end"
+        case .skip: "they are left out"
+        default: "copy them to v3 with hidden_keys: copy, or leave them out with skip"
+        }
+    }
+
+    /// What a copy of hidden keys would not keep as it is.
+    private func uncopied(_ found: [HiddenKeys]) -> [EtcdFinding] {
+        var findings: [EtcdFinding] = []
+        if let most = found.max(by: { $0.expiring < $1.expiring }), most.expiring > 0 {
+            findings.append(
+                EtcdFinding(
+                    .ttlKeys,
+                    "\(most.expiring) hidden keys or directories have a TTL: "
+                        + Self.list(most.expiringNames, of: most.expiring),
+                    why: "what is copied of them is permanent, unless ttl_keys says skip or lease",
+                    remedy: "remove them, or leave them out with ttl_keys: skip, or lease, which gives them leases"
+                )
+            )
+        }
+        if let most = found.max(by: { $0.altered < $1.altered }), most.altered > 0 {
+            findings.append(
+                EtcdFinding(
+                    .nonUTF8,
+                    "\(most.altered) hidden keys hold bytes that are not UTF-8: "
+                        + Self.list(most.alteredNames, of: most.altered),
+                    why: "the v2 API tells each such byte as U+FFFD",
+                    remedy: "write them anew as text, as in base64"
+                )
+            )
         }
         return findings
     }

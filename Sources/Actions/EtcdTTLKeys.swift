@@ -72,7 +72,7 @@ package struct EtcdTTLKeys: Action {
         let removals = transactions.count
         var leases: [Int: Int64] = [:]
         if policy == .lease {
-            leases = try await grant(expiring, seen, writing)
+            leases = try await writing.leases(of: Set(expiring.keys.map(\.seconds)), since: seen)
             transactions += expiring.keys.map { key in
                 V3Transaction(key.name, if: key.condition, .put(value: key.value, lease: leases[key.seconds]))
             }
@@ -84,18 +84,6 @@ package struct EtcdTTLKeys: Action {
         let outcome = try await writing.run(transactions)
         let hash = try await writing.proveEqual()
         return evidence(expiring, leases, removals, outcome, hash)
-    }
-
-    /// A lease for each second in which keys expire, of the time that is left from now.
-    private func grant(
-        _ expiring: ExpiringKeys,
-        _ seen: ContinuousClock.Instant,
-        _ writing: V3Writing
-    ) async throws(ActionFailure) -> [Int: Int64] {
-        let lengths = Set(expiring.keys.map(\.seconds)).sorted()
-        let elapsed = Int((ContinuousClock.now - seen).components.seconds)
-        let ids = try await writing.grant(lengths.map { max(1, $0 - elapsed) })
-        return Dictionary(uniqueKeysWithValues: zip(lengths, ids))
     }
 
     /// Removals of keys that were migrated from directories which have expired since.

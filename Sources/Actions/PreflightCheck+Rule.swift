@@ -218,7 +218,7 @@ extension PreflightCheck {
                 .refuse,
                 "Keys below a name that begins with `_`",
                 why: "a migration drops them silently",
-                remedy: "copy them to other names"
+                remedy: "`copy` them: written to v3 at the end; or `skip` them"
             )
         case .nonUTF8:
             .by(

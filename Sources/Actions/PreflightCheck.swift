@@ -38,14 +38,15 @@ enum PreflightCheck: String, Sendable, CaseIterable {
     /// What is done with what a check finds.
     enum Policy: String, Sendable, CaseIterable {
         case refuse, warn, allow
-        /// For `ttl_keys`: they are left out of the migration; with `lease` they get leases at the end.
-        case skip, lease
+        /// For `ttl_keys` and `hidden_keys`: they are left out of the migration. With `lease` those that expire get leases at
+        /// the end, with `copy` hidden ones are written to v3 then.
+        case skip, lease, copy
 
         var severity: EtcdFinding.Severity {
             switch self {
             case .refuse: .refusal
             case .warn: .warning
-            case .allow, .skip, .lease: .allowed
+            case .allow, .skip, .lease, .copy: .allowed
             }
         }
     }

@@ -9,6 +9,7 @@ struct V3Writing: Sendable {
     let nodes: [EtcdNode]
     /// The member that is written through.
     let node: EtcdNode
+    private let version: EtcdVersion
     private let writer: V3Writer
 
     init(_ context: ActionContext, through name: String? = nil) async throws(ActionFailure) {
@@ -19,10 +20,11 @@ struct V3Writing: Sendable {
         }
         self.node = node
         do throws(EtcdProbeError) {
-            writer = V3Writer(node, version: try await ClusterProbe.version(node).server)
+            version = try await ClusterProbe.version(node).server
         } catch {
             throw ActionFailure(error)
         }
+        writer = V3Writer(node, version: version)
     }
 
     /// Runs transactions; each writes only where its key is as it was seen.
@@ -39,6 +41,32 @@ struct V3Writing: Sendable {
         return try await send(requests, "grant leases") { result throws(EtcdProbeError) in
             try writer.leases(requests, result)
         } ?? []
+    }
+
+    /// Leases of the time that is left now of each of these lengths in seconds, which were seen a while ago.
+    func leases(
+        of lengths: Set<Int>,
+        since seen: ContinuousClock.Instant
+    ) async throws(ActionFailure) -> [Int: Int64] {
+        let lengths = lengths.sorted()
+        let elapsed = Int((ContinuousClock.now - seen).components.seconds)
+        let ids = try await grant(lengths.map { max(1, $0 - elapsed) })
+        return Dictionary(uniqueKeysWithValues: zip(lengths, ids))
+    }
+
+    /// Those of the keys that a member's own store has.
+    func read(_ names: [KeyListing.Name], on node: EtcdNode) async throws(ActionFailure) -> KeyListing {
+        if names.isEmpty { return KeyListing([:]) }
+        do {
+            let reader = V3Writer(node, version: version)
+            let requests = reader.reads(names)
+            let command = reader.command(requests, label: "read v3 keys", effect: .readOnly, timeout: context.timeout)
+            return try reader.keys(requests, try await node.host.run(command))
+        } catch let error as EtcdProbeError {
+            throw ActionFailure(error)
+        } catch {
+            throw ActionFailure("\(error)")
+        }
     }
 
     func revoke(_ leases: [Int64]) async throws(ActionFailure) {

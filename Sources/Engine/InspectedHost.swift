@@ -11,6 +11,8 @@ struct InspectedHost: Sendable {
     /// The way to it, already elevated where the inventory does not forbid it.
     var host: any RemoteHost
     var settings: EtcdSettings
+    /// `hidden_keys`, as a run would have it; `nil` where nobody has said it.
+    var hiddenKeys: String?
     /// Where the node keeps its lock.
     var state: NodeState
     /// Whom commands run as there; `nil` for the login user.
@@ -50,6 +52,7 @@ struct InspectedHost: Sendable {
                     InspectedHost(
                         host: user.map { way.elevated(as: $0) } ?? way,
                         settings: EtcdSettings(variables: variables),
+                        hiddenKeys: variables["hidden_keys"]?.asString,
                         state: NodeState(variables: variables),
                         user: user,
                         transformer: EtcdReady.transformer(of: variables)

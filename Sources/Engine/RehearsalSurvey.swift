@@ -164,7 +164,12 @@ package struct RehearsalSurvey: Sendable {
                 }
                 outcome.problems = [refusal.message + (refusal.remedy.map { " (\($0))" } ?? "")]
             } else {
-                outcome = RehearsalOutcome(report, noTTL: request.noTTL, transformer: transformer)
+                outcome = RehearsalOutcome(
+                    report,
+                    noTTL: request.noTTL,
+                    transformer: transformer,
+                    hiddenKeys: host.hiddenKeys
+                )
                 if outcome.times.start != nil {
                     prediction = OutagePrediction(outcome.times, command: try await commandTime(host.host))
                 }

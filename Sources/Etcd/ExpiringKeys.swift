@@ -16,18 +16,19 @@ package struct ExpiringKeys: Sendable, Hashable {
     }
 
     package var keys: [Key]
+    /// The directories that expire, by themselves or with one above them.
+    package var directories: [ExpiringDirectory]
 
     /// Reads what ``script(_:)`` prints: a directory or a key on each line, a directory before what is in it.
     package init?(_ body: ArraySlice<UInt8>) {
-        var found: [Key] = []
-        var directories: [(prefix: [UInt8], seconds: Int)] = []
+        (keys, directories) = ([], [])
         for line in body.split(separator: UInt8(ascii: "\n")) {
-            guard let node = Node(line), let seconds = node.seconds(below: directories) else { return nil }
+            guard let node = Self.node(line), let seconds = node.seconds(below: directories) else { return nil }
             guard let value = node.value else {
-                directories.append((node.name + [UInt8(ascii: "/")], seconds))
+                directories.append(ExpiringDirectory(prefix: node.name + [UInt8(ascii: "/")], seconds: seconds))
                 continue
             }
-            found.append(
+            keys.append(
                 Key(
                     name: node.name,
                     value: value,
@@ -38,42 +39,17 @@ package struct ExpiringKeys: Sendable, Hashable {
                 )
             )
         }
-        keys = found
     }
 
-    private struct Node {
-        var name: [UInt8] = []
-        /// A directory has none.
-        var value: [UInt8]?
-        var ttl: Int?
-        var (created, modified): (UInt64, UInt64) = (0, 0)
-
-        init?(_ line: ArraySlice<UInt8>) {
-            var reader = JSONReader(line)
-            var node = (name: [UInt8](), value: [UInt8]?.none, ttl: Int?.none, created: UInt64(0), modified: UInt64(0))
-            do throws(JSONReader.Malformed) {
-                try reader.object { reader, member throws(JSONReader.Malformed) in
-                    switch String(decoding: member, as: UTF8.self) {
-                    case "key": node.name = try reader.string()
-                    case "value": node.value = try reader.string()
-                    case "ttl": node.ttl = Int(clamping: try reader.integer())
-                    case "createdIndex": node.created = try reader.integer()
-                    case "modifiedIndex": node.modified = try reader.integer()
-                    default: try reader.skip()
-                    }
-                }
-            } catch {
-                return nil
-            }
-            guard !node.name.isEmpty, reader.isAtEnd() else { return nil }
-            (name, value, ttl, created, modified) = node
+    private static func node(_ line: ArraySlice<UInt8>) -> V2Node? {
+        var reader = JSONReader(line)
+        var nodes: [V2Node] = []
+        do throws(JSONReader.Malformed) {
+            try V2Node.read(&reader, into: &nodes)
+        } catch {
+            return nil
         }
-
-        /// What is left of it, at least a second; `nil` when nothing says so.
-        func seconds(below directories: [(prefix: [UInt8], seconds: Int)]) -> Int? {
-            let above = directories.filter { name.starts(with: $0.prefix) }.map(\.seconds)
-            return ([ttl].compactMap(\.self) + above).min().map { max(1, $0) }
-        }
+        return nodes.count == 1 && reader.isAtEnd() ? nodes.first : nil
     }
 
     /// Reads the member's own v2 keys, and lets only those that expire leave the node.

@@ -13,8 +13,29 @@ enum HiddenKeysScript {
     /// How many paths are asked for; a millisecond each.
     static let limit = 2_000
 
+    /// Counts what the member has, and names the first of it.
+    ///
     /// Needs `data_dir`, `wal_dir` and `newest`, the newest snapshot or nothing.
     static func script(_ settings: EtcdSettings) -> String {
+        "\(asking(settings, limit: limit)) 2>&1 | awk \(ShellQuoting.quote(answerProgram))"
+    }
+
+    /// Tells all that the member has, with its values: each answer on a line, and behind it its HTTP status.
+    static func listing(_ settings: EtcdSettings) -> String {
+        NodeFacts.directories(settings) + "\n" + newestSnapshot + "\n" + asking(settings, limit: Int(Int32.max))
+            + " 2>&1 || true"
+    }
+
+    /// Sets `newest` and `snapshots`; needs `data_dir`.
+    static let newestSnapshot = """
+        snapshots=0 newest=
+        for file in "$data_dir"/member/snap/*.snap; do
+        if [ -f "$file" ]; then snapshots=$((snapshots + 1)) newest=$file; fi
+        done
+        """
+
+    /// Finds the paths, and asks for up to so many of them.
+    private static func asking(_ settings: EtcdSettings, limit: Int) -> String {
         let curl = ShellQuoting.line(
             ["curl", "-q"] + settings.curlWords(seconds: 10)
                 + ["--speed-limit", "1", "--speed-time", "10", "-w", #"\nasked %{http_code}\n"#, "-K", "-"]
@@ -38,7 +59,7 @@ enum HiddenKeysScript {
             )
             printf '%s\\n' "$candidates" | awk \(quote(listProgram))
             printf '%s\\n' "$candidates" | awk -v base=\(quote(settings.baseURL)) -v limit=\(limit) \(quote(askProgram)) |
-            \(curl) 2>&1 | awk \(quote(answerProgram))
+            \(curl)
             """
     }
 
@@ -143,10 +164,14 @@ enum HiddenKeysScript {
     /// are asked for by themselves.
     private static let answerProgram = #"""
         BEGIN { RS = "[{]\"key\":" }
+        function name() { match($0, /^"([^"\\]|\\.)*"/); return substr($0, RSTART, RLENGTH) }
         {
-            if (NR > 1 && index($0, "\"value\":") && keys++ < 10) {
-                match($0, /^"([^"\\]|\\.)*"/)
-                print "hidden " substr($0, RSTART, RLENGTH)
+            if (NR > 1) {
+                if (index($0, "\"value\":") && keys++ < 10) print "hidden " name()
+                if (index($0, ",\"expiration\":") && expiring++ < 10) print "hidden_expiring_name " name()
+                text = $0
+                gsub(/\\\\/, "", text)
+                if (index(text, "\\ufffd") && altered++ < 10) print "hidden_altered_name " name()
             }
             lines = split($0, line, "\n")
             for (i = 1; i <= lines; i++) {
@@ -158,6 +183,7 @@ enum HiddenKeysScript {
         }
         END {
             printf "hidden_keys %d\nhidden_asked %d\nhidden_refused %d\n", keys, asked, refused
+            printf "hidden_expiring %d\nhidden_altered %d\n", expiring, altered
             if (said != "") print "hidden_said " said
         }
         """#

@@ -75,6 +75,14 @@ struct JSONReader {
         return number
     }
 
+    /// A number that may be negative.
+    mutating func signedInteger() throws(Malformed) -> Int {
+        let isNegative = peek() == UInt8(ascii: "-")
+        if isNegative { at += 1 }
+        let magnitude = Int(clamping: try integer())
+        return isNegative ? -magnitude : magnitude
+    }
+
     /// The bytes that a string stands for.
     mutating func string() throws(Malformed) -> [UInt8] {
         try expect("\"")

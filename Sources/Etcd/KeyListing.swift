@@ -89,6 +89,32 @@ package struct KeyListing: Sendable {
         keys = found
     }
 
+    /// Reads the answer of `kv/txn` to ranges.
+    init?(v3Responses json: ArraySlice<UInt8>) {
+        var reader = JSONReader(json)
+        var found: [Name: StoredKey] = [:]
+        do throws(JSONReader.Malformed) {
+            try reader.object { reader, name throws(JSONReader.Malformed) in
+                guard name == Array("responses".utf8) else { return try reader.skip() }
+                try reader.array { reader throws(JSONReader.Malformed) in
+                    try reader.object { reader, name throws(JSONReader.Malformed) in
+                        guard name == Array("response_range".utf8) else { throw JSONReader.Malformed() }
+                        try reader.object { reader, name throws(JSONReader.Malformed) in
+                            guard name == Member.kvs else { return try reader.skip() }
+                            try reader.array { reader throws(JSONReader.Malformed) in
+                                try Self.pair(&reader, into: &found)
+                            }
+                        }
+                    }
+                }
+            }
+        } catch {
+            return nil
+        }
+        guard reader.isAtEnd() else { return nil }
+        keys = found
+    }
+
     private static func pair(
         _ reader: inout JSONReader,
         into keys: inout [Name: StoredKey]

@@ -11,10 +11,9 @@ extension NodeFacts {
     /// machine the right one is looked at.
     static func script(_ settings: EtcdSettings, transformer: String? = nil) -> String {
         let quote = ShellQuoting.quote
-        let walDir = settings.walDir ?? settings.dataDir + "/member/wal"
         let tools = ["curl", "awk", "sha256sum", "flock", "timeout", "stat", settings.etcdctl]
         return """
-            data_dir=\(quote(settings.dataDir)) wal_dir=\(quote(walDir))
+            \(directories(settings))
             listeners=\(quote(listeners(settings.endpoint)))
             for tool in \(ShellQuoting.line(tools)); do
             command -v "$tool" >/dev/null 2>&1 || echo "missing $tool"
@@ -23,15 +22,18 @@ extension NodeFacts {
             echo "missing runuser"
             fi
             \(processScript)
-            snapshots=0 newest=
-            for file in "$data_dir"/member/snap/*.snap; do
-            if [ -f "$file" ]; then snapshots=$((snapshots + 1)) newest=$file; fi
-            done
+            \(HiddenKeysScript.newestSnapshot)
             echo "snapshots $snapshots"
             \(HiddenKeysScript.script(settings))
             \(filesScript)
             \(transformer.map { TransformerFile.script($0, user: settings.user) } ?? "")
             """
+    }
+
+    /// Sets `data_dir` and `wal_dir`.
+    static func directories(_ settings: EtcdSettings) -> String {
+        let walDir = settings.walDir ?? settings.dataDir + "/member/wal"
+        return "data_dir=\(ShellQuoting.quote(settings.dataDir)) wal_dir=\(ShellQuoting.quote(walDir))"
     }
 
     /// Owner, modes and labels, and the room that a migration needs: beside the data directory for copies, as

@@ -81,7 +81,13 @@ package struct RehearsalOutcome: Sendable, Hashable, Codable {
     package init() {}
 
     /// Reads what ``Rehearsal/command()`` answered.
-    package init(_ report: NodeReport, noTTL: Bool, transformer: String? = nil) {
+    ///
+    /// - Parameters:
+    ///   - report: the answer.
+    ///   - noTTL: whether keys with a TTL are to be left out.
+    ///   - transformer: the program that keys are to go through, if any.
+    ///   - hiddenKeys: what a run is told to do with hidden keys; `nil` where it is told nothing.
+    package init(_ report: NodeReport, noTTL: Bool, transformer: String? = nil, hiddenKeys: String? = nil) {
         sizes = Self.sizes(report)
         times = Self.times(report)
         isComparable = report["cut"] != "unknown"
@@ -104,7 +110,7 @@ package struct RehearsalOutcome: Sendable, Hashable, Codable {
         if let status = report["after"].flatMap({ try? JSONDecoder().decode(Status.self, from: Data($0.utf8)) }) {
             hash = String(status.hash, radix: 16)
         }
-        judge(report, noTTL: noTTL)
+        judge(report, noTTL: noTTL, hiddenKeys)
     }
 
     private struct Status: Decodable {
@@ -118,7 +124,7 @@ package struct RehearsalOutcome: Sendable, Hashable, Codable {
         return MigrationBaseline(keys: isEmpty ? 0 : nil, noTTL: noTTL, transformer: transformer)
     }
 
-    private mutating func judge(_ report: NodeReport, noTTL: Bool) {
+    private mutating func judge(_ report: NodeReport, noTTL: Bool, _ hiddenKeys: String?) {
         if let why = report["unstarted"] { problems.append("etcd does not start on the migrated copy: \(why)") }
         if let why = report["untried"] {
             problems.append("what is not migrated, and whether etcd starts on the result, is not known: \(why)")
@@ -130,7 +136,7 @@ package struct RehearsalOutcome: Sendable, Hashable, Codable {
         } else {
             added = Self.number(report, "added") ?? 0
         }
-        for loss in losses { judge(loss, noTTL: noTTL) }
+        for loss in losses { judge(loss, noTTL: noTTL, hiddenKeys) }
         if sizes.freeForBackup < sizes.data * 2 {
             problems.append(
                 "no room for the backup: \(sizes.freeForBackup / 1024) MiB free, \(sizes.data * 2 / 1024 + 1) MiB needed"
@@ -179,9 +185,12 @@ package struct RehearsalOutcome: Sendable, Hashable, Codable {
         return loss.names.joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
     }
 
-    private mutating func judge(_ loss: Loss, noTTL: Bool) {
+    private mutating func judge(_ loss: Loss, noTTL: Bool, _ hiddenKeys: String?) {
         let names = Self.list(loss)
         switch loss.kind {
+        case .hidden where hiddenKeys == "skip": remarks.append("\(loss.count) hidden keys are left out: \(names)")
+        case .hidden where hiddenKeys == "copy":
+            remarks.append("\(loss.count) hidden keys are written to v3 at the end of a run: \(names)")
         case .hidden: problems.append("\(loss.count) hidden keys are not migrated: \(names)")
         case .ttl where noTTL: remarks.append("\(loss.count) keys with a TTL are left out: \(names)")
         case .ttl: problems.append("\(loss.count) keys with a TTL become permanent: \(names)")

@@ -56,7 +56,7 @@ package struct V3Transaction: Sendable, Hashable {
         return #"{"compare":[\#(compare)],"success":[\#(operation)]}"#
     }
 
-    private static func base64(_ bytes: Bytes) -> String { Data(bytes).base64EncodedString() }
+    static func base64(_ bytes: Bytes) -> String { Data(bytes).base64EncodedString() }
 
     /// The transactions as requests.
     ///

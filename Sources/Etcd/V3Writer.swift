@@ -7,7 +7,7 @@ import Remote
 /// Keys and values go over the encrypted connection into the shell's standard input and from there into curl's; they are
 /// never words of a command line, and no file holds them.
 package struct V3Writer: Sendable {
-    private let name: String
+    let name: String
     private let settings: EtcdSettings
     /// Whether a transaction may hold others: since 3.3 (etcd #7857).
     private let isNested: Bool
@@ -53,13 +53,14 @@ package struct V3Writer: Sendable {
     package func command(
         _ requests: [GatewayRequest],
         label: String,
+        effect: RemoteCommand.Effect = .mutating,
         timeout: Duration = .seconds(60)
     ) -> RemoteCommand {
         RemoteCommand(
             label,
             script: script,
             standardInput: Array(requests.map { "\($0.path) \($0.body)\n" }.joined().utf8),
-            effect: .mutating,
+            effect: effect,
             timeout: timeout
         )
     }
@@ -144,7 +145,7 @@ package struct V3Writer: Sendable {
         enum CodingKeys: String, CodingKey { case id = "ID" }
     }
 
-    private func bodies(
+    func bodies(
         of requests: [GatewayRequest],
         _ result: CommandResult
     ) throws(EtcdProbeError) -> [String] {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Fleet
+import Foundation
 import Playbooks
 import Remote
 import Rollout
@@ -63,6 +64,27 @@ extension EtcdCluster {
         try await migrate(members[index], flags)
         facts.record("\(members[index].name):migrated_revision", facts.fact("gate_max_index") ?? "1")
         facts.record("\(members[index].name):migrated_keys", facts.fact("gate_keys") ?? "0")
+    }
+}
+
+extension EtcdCluster {
+    /// The lease that a key of v3 is bound to; 0 when it is not.
+    func lease(of key: String) async throws -> UInt64 {
+        struct Answer: Decodable {
+            struct Pair: Decodable { var lease: UInt64? }
+            var kvs: [Pair]
+        }
+        let text = try await sh("etcdctl --endpoints $url get '\(key)' -w json")
+        return try JSONDecoder().decode(Answer.self, from: Data(text.utf8)).kvs.first?.lease ?? 0
+    }
+
+    /// The seconds that a key's lease has left; 0 when it has none.
+    func leaseSeconds(of key: String) async throws -> Int {
+        struct Answer: Decodable { var ttl: Int }
+        let id = try await lease(of: key)
+        if id == 0 { return 0 }
+        let text = try await sh("etcdctl --endpoints $url lease timetolive \(String(id, radix: 16)) -w json")
+        return try JSONDecoder().decode(Answer.self, from: Data(text.utf8)).ttl
     }
 }
 

@@ -66,11 +66,11 @@ struct EtcdTTLKeysTests {
             for member in 0..<3 { #expect(try await v3(cluster, "/short/a", member) == Self.odd + "\n") }
             // The shortest of its own time and that of the directory above it counts.
             for (key, seconds) in [("/short/later", 300), ("/dir/own", 100), ("/dir/in", 500)] {
-                let left = try await Self.seconds(cluster, key)
+                let left = try await cluster.leaseSeconds(of: key)
                 let passed = Int((ContinuousClock.now - began) / .seconds(1)) + 2
                 #expect((seconds - passed...seconds + 2).contains(left), "\(key): \(left) after \(passed) s")
             }
-            #expect(try await Self.lease(cluster, "/dir-beside") == 0)
+            #expect(try await cluster.lease(of: "/dir-beside") == 0)
             let again = try await action("lease").perform(context)
             #expect(again.values["written"] == "0")
             #expect(again.values["left"] == "6")
@@ -91,7 +91,7 @@ struct EtcdTTLKeysTests {
             #expect(evidence.values["left"] == "2")
             for key in ["/short/a", "/dir/in"] {
                 #expect(try await v3(cluster, key) == "mine\n")
-                #expect(try await Self.lease(cluster, key) == 0)
+                #expect(try await cluster.lease(of: key) == 0)
             }
         }
     }
@@ -134,21 +134,5 @@ struct EtcdTTLKeysTests {
             #expect(try await count(cluster) == (policy == "skip" ? 21 : 24))
             #expect(try await v3(cluster, "/dir/deep/er").isEmpty)
         }
-    }
-
-    private static func lease(_ cluster: EtcdCluster, _ key: String) async throws -> UInt64 {
-        struct Answer: Decodable {
-            struct Pair: Decodable { var lease: UInt64? }
-            var kvs: [Pair]
-        }
-        let text = try await cluster.sh("etcdctl --endpoints $url get '\(key)' -w json")
-        return try JSONDecoder().decode(Answer.self, from: Data(text.utf8)).kvs.first?.lease ?? 0
-    }
-
-    private static func seconds(_ cluster: EtcdCluster, _ key: String) async throws -> Int {
-        struct Answer: Decodable { var ttl: Int }
-        let id = String(try await lease(cluster, key), radix: 16)
-        let text = try await cluster.sh("etcdctl --endpoints $url lease timetolive \(id) -w json")
-        return try JSONDecoder().decode(Answer.self, from: Data(text.utf8)).ttl
     }
 }

@@ -23,6 +23,7 @@ extension EndToEnd {
                     var hash: String
                     var losses: [Loss]
                     var problems: [String]
+                    var remarks: [String]
                 }
                 struct Prediction: Decodable {
                     var prepared: Double
@@ -130,6 +131,12 @@ extension EndToEnd {
                     for kind in ["/_secret/inner", "/brief", "/leased", "/bytes"] {
                         #expect(member.outcome.problems.contains { $0.contains(kind) }, "\(kind)")
                     }
+                }
+                let (_, copying) = try await Self.rehearse(cluster, ["-e", "hidden_keys=copy"])
+                for member in copying.members {
+                    #expect(!member.outcome.problems.contains { $0.contains("/_secret") }, "\(member.outcome.problems)")
+                    let said = "1 hidden keys are written to v3 at the end of a run: /_secret/inner"
+                    #expect(member.outcome.remarks.contains(said), "\(member.outcome.remarks)")
                 }
                 try await Self.expectNoTrace(cluster)
             }
