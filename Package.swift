@@ -95,6 +95,13 @@ let package = Package(
             path: "Tests/CrashMatrix",
             swiftSettings: strict
         ),
+        // Sets every known trap of a migration on real nodes. See scripts/truth-matrix.
+        .executableTarget(
+            name: "truth-matrix",
+            dependencies: ["Lab", "RealNodes", "TestSupport", argumentParser],
+            path: "Tests/TruthMatrix",
+            swiftSettings: strict
+        ),
         tests("FleetTests", ["Fleet"], fixtures: true),
         tests("PlaybooksTests", ["Playbooks", "Fleet"]),
         tests("RemoteTests", ["Remote", "TestSupport"]),
