@@ -9,7 +9,7 @@ enum SampleActions {
 
     static let all = [
         service, backup, diskFree, command, waitFor, pause, ready, migrate, prepare, ahead, healthy, consistent, freeze,
-        verified, bindTTL, canary, snapshot, outlook, removeV2,
+        verified, copyHidden, bindTTL, canary, snapshot, outlook, removeV2,
     ]
 
     static let service = ActionSchema(
@@ -96,7 +96,7 @@ enum SampleActions {
             Parameter("versions", .string, "Versions."),
             Parameter("v3_store", .choice(["empty", "any"]), default: .string("empty"), "The v3 store."),
             ttlKeys,
-            Parameter("hidden_keys", .choice(["refuse", "warn", "allow"]), default: .string("refuse"), "Hidden keys."),
+            hiddenKeys,
             Parameter("transformer", .path, "A program that every key goes through."),
             Parameter(
                 "checks",
@@ -114,6 +114,18 @@ enum SampleActions {
         .choice(["refuse", "warn", "allow", "skip", "lease"]),
         default: .string("refuse"),
         "Keys that expire."
+    )
+    static let hiddenKeys = Parameter(
+        "hidden_keys",
+        .choice(["refuse", "warn", "allow", "skip", "copy"]),
+        default: .string("refuse"),
+        "Hidden keys."
+    )
+    static let copyHidden = ActionSchema(
+        word: "etcd_hidden_keys",
+        summary: "Copies hidden keys.",
+        parameters: [hiddenKeys, ttlKeys, Parameter("transformer", .path, "A program that every key goes through.")],
+        example: "- etcd_hidden_keys: {}"
     )
     static let bindTTL = ActionSchema(
         word: "etcd_ttl_keys",
