@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Actions
+import Etcd
 import Fleet
 import Playbooks
 import Remote
@@ -13,7 +14,15 @@ extension StepRunner {
     }
 
     func jobHost(_ host: any RemoteHost, _ call: Call, _ state: NodeState) -> JobHost {
-        JobHost(host, id: job(of: call), state: state, progress: call.progress)
+        JobHost(host, id: job(of: call), state: state, progress: news(of: call))
+    }
+
+    /// What is shown of a job at work: all that an operator's own command says, and of pawl's scripts what is for people.
+    private func news(of call: Call) -> @Sendable (String) -> Void {
+        if call.step.action == Command.schema.word { return call.progress }
+        return { line in
+            if let words = NodeReport.news(in: line) { call.progress(words) }
+        }
     }
 
     /// Waits until no job of the step is running or can begin any more, and says what its latest attempt came to.

@@ -196,10 +196,12 @@ extension ColdBackup {
             for dir in "$src" ${wal:+"$wal"}; do listing "$dir"; done >"$work/before"
             choose_tool
             : >"$work/kept"
+            say progress "$((need / 1024 + 1)) MiB are copied"
             if [ -z "$ahead" ] || ! take_over; then copy_all; fi
             set --
             while IFS= read -r file; do set -- "$@" "$file"; done <"$work/fresh"
             if [ "$#" -gt 0 ]; then
+              say progress "the copy is flushed and read back"
               hash_files "$work/sums" "" "$@" &
               hasher=$!
               set --

@@ -132,7 +132,8 @@ extension Migration {
     /// `etcdctl` reads the v2 state before it asks for the db's lock, so once it waits for the lock what it read is
     /// stale, and it must not go on (etcdctl/ctlv3/command/migrate_command.go, `rebuildStoreV2` before
     /// `prepareBackend`). It warns on standard error after one second; the watcher looks for that. Its `sleep` outlives it,
-    /// so it must not keep descriptor 8, by which a job is known to be running.
+    /// so it must not keep descriptor 8, by which a job is known to be running, nor the script's own output, to which it
+    /// tells every second how far the tool is: etcdctl itself says nothing before its end, and has the db locked.
     private static let migrateScript = #"""
         if [ "$swapped" = no ]; then
         set -- "$ETCDCTL" migrate "--data-dir=$data"
@@ -144,14 +145,20 @@ extension Migration {
         set -- env ETCDCTL_API=3 "$@"
         if [ "$(id -u)" = 0 ] && [ "$AS" != root ]; then set -- runuser -u "$AS" -- "$@"; fi
         cd /
+        at_work() {
+          echo "etcdctl migrate has been at work for $1 s, the db has $(($(stat -c %s -- "$snap/db" 2>/dev/null || echo 0) / 1048576)) MiB"
+        }
         began=$(milliseconds)
         timeout -k 2 "$LIMIT" "$@" >"$work/out" 2>"$work/err" </dev/null &
         tool=$!
-        ( sleep 1
+        ( sleep 1 3>&-
+          told=0
           while kill -0 "$tool"; do
             if grep -q 'waiting for etcd to close' "$work/err"; then kill -KILL "-$tool"; exit; fi
-            sleep 0.3
-          done ) >/dev/null 2>&1 </dev/null 9<&- 8>&- &
+            seconds=$((($(milliseconds) - began) / 1000))
+            if [ "$seconds" -gt "$told" ]; then told=$seconds; say progress "$(at_work "$seconds")" >&3; fi
+            sleep 0.3 3>&-
+          done ) 3>&1 >/dev/null 2>&1 </dev/null 9<&- 8>&- &
         watcher=$!
         wait "$tool"; code=$?
         say milliseconds "$(($(milliseconds) - began))"

@@ -66,6 +66,19 @@ package struct NodeReport: Sendable, Equatable {
         }
     }
 
+    /// What a line of a script that is still at work says to whoever looks on.
+    ///
+    /// Pairs are for the program to read; of them only `progress` is for people. What is no pair comes from a tool.
+    ///
+    /// - Parameter line: the last line that was printed.
+    /// - Returns: the words to be shown; `nil` where the line has none.
+    package static func news(in line: String) -> String? {
+        guard let equals = line.firstIndex(of: "="), equals > line.startIndex,
+            line[..<equals].allSatisfy({ $0 == "_" || $0.isASCII && ($0.isLowercase || $0.isNumber) })
+        else { return line }
+        return line[..<equals] == "progress" ? String(line[line.index(after: equals)...]) : nil
+    }
+
     /// The value that was told last under a name.
     package subscript(_ name: String) -> String? { lines.last { $0.name == name }?.value }
 

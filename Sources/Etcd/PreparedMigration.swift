@@ -168,7 +168,9 @@ package struct PreparedMigration: Sendable, Hashable {
         live=$prep/data/member
         work=$(mktemp -d) || drop "no temporary directory"
         trap 'rm -rf -- "$work"' EXIT
+        say progress "WAL and snapshots are copied"
         copy_files "$live" || drop "$problem"
+        say progress "a snapshot of the v3 store is taken"
         save >"$work/out" 2>&1 </dev/null 9<&- || drop "etcdctl snapshot save failed: $(tail -n 1 "$work/out")"
         # What follows the db are 32 bytes of its SHA-256 (etcdserver/api/v3rpc/maintenance.go).
         truncate -s -32 -- "$prep/saved" && mv -T -- "$prep/saved" "$live/snap/db" || drop "cannot write to $prep"
@@ -183,6 +185,7 @@ package struct PreparedMigration: Sendable, Hashable {
     /// As ``Migration`` does it in place, on the copy, which nothing else has open.
     private static let migrateScript = #"""
         wrap_transformer "$prep" || drop "$problem" "nothing was changed"
+        say progress "etcdctl migrate is at work on the copy${TRANSFORMER:+, through $TRANSFORMER}"
         migrate_copy "$prep/data"
         tell_transformer >"$work/transformed"
         [ "$(db_lock "$data")" = held ] || drop "etcd stopped while the copy was made" "start it"

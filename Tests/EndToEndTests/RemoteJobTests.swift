@@ -72,6 +72,28 @@ extension EndToEnd {
             }
         }
 
+        @Test func `what is shown of a migration at work is for people to read`() async throws {
+            try await ClusterFixture.with(nodes: 1) { cluster in
+                try await cluster.seed(LabSeed(keys: 100, kinds: false))
+                let node = cluster.nodes[0]
+                try await InterruptTests.slowDownMigration(on: node, seconds: 6)
+                let output = try await cluster.pawl(cluster.runArguments(ClusterFixture.inPlace, ClusterFixture.json))
+                #expect(output.exitCode == 0, "\(output.all)")
+                let news = try output.events().filter { $0.event == "step_progress" }
+                let migrating = news.filter { $0.action == "etcd_migrate" }.compactMap(\.message)
+                #expect(migrating.count >= 2, "\(migrating)")
+                #expect(
+                    migrating.allSatisfy {
+                        $0.hasPrefix("etcdctl migrate has been at work for ") && $0.hasSuffix(" MiB")
+                    },
+                    "\(migrating)"
+                )
+                #expect(Set(migrating).count == migrating.count, "each second is said once: \(migrating)")
+                let pairs = news.compactMap(\.message).filter { $0.prefix { $0 != " " }.contains("=") }
+                #expect(pairs.isEmpty, "\(pairs)")
+            }
+        }
+
         @Test func `a cut connection, a restarted sshd and a killed controller neither end nor repeat it`() async throws
         {
             try await ClusterFixture.with(nodes: 1) { cluster in

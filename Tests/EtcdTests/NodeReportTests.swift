@@ -23,4 +23,14 @@ import Testing
         let work = try #require(report["work"])
         #expect(!FileManager.default.fileExists(atPath: work))
     }
+
+    @Test(arguments: [
+        ("progress=the db has 3 MiB", "the db has 3 MiB"), ("progress=a=b", "a=b"), ("progress=", ""),
+        ("last=finished transforming keys", nil), ("transformer_input=7", nil), ("after={\"revision\":9}", nil),
+        ("=odd", "=odd"), ("sed: a=b: no such file", "sed: a=b: no such file"), ("Round=1", "Round=1"),
+        ("words", "words"),
+    ])
+    func `of what a script at work prints, pairs are not shown`(_ line: String, words: String?) {
+        #expect(NodeReport.news(in: line) == words)
+    }
 }
