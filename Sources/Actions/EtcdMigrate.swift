@@ -16,8 +16,8 @@ package struct EtcdMigrate: Action {
             runs `etcdctl migrate` in place, and proves the result offline.
             """,
         parameters: [
-            .init("data_dir", .path, required: true, "The data directory of the member."),
-            .init("wal_dir", .path, "The WAL directory, when it is outside the data directory. Empty means none."),
+            .dataDir,
+            .walDir,
             .init(
                 "no_ttl",
                 .boolean,

@@ -18,7 +18,7 @@ package struct EtcdMigrated: Action {
             Prove, while all members are stopped, that this one was migrated to the same revision and number of keys as all \
             others, and note how far its log reaches.
             """,
-        parameters: [.init("data_dir", .path, required: true, "The data directory of the member.")],
+        parameters: [.dataDir],
         example: """
             - etcd_migrated: { data_dir: /var/lib/etcd/default }
             """

@@ -19,9 +19,9 @@ package struct EtcdNewCluster: Action {
             started as it was always started. All other members must be stopped.
             """,
         parameters: [
-            .init("service", .string, required: true, "The unit that runs etcd."),
-            .init("data_dir", .path, required: true, "The data directory of the member."),
-            .init("wal_dir", .path, "The WAL directory, when it is outside the data directory. Empty means none."),
+            .etcdUnit,
+            .dataDir,
+            .walDir,
             .init("within", .duration, default: .int(120), "How long it may take to serve, and to write the snapshot."),
         ],
         example: """
@@ -37,8 +37,7 @@ package struct EtcdNewCluster: Action {
     private let within: Duration
 
     package init(_ parameters: Parameters) throws(ActionFailure) {
-        guard let service = parameters.string("service") else { throw ActionFailure("a service needs a name") }
-        self.service = service
+        service = try requireUnit(parameters)
         (dataDir, walDir) = try requireDataDirectories(parameters)
         within = parameters.duration("within") ?? .seconds(120)
     }

@@ -17,8 +17,8 @@ package struct EtcdPrepare: Action {
             or nothing can be made beside it, there is no copy, and `etcd_migrate` migrates in place.
             """,
         parameters: [
-            .init("data_dir", .path, required: true, "The data directory of the member."),
-            .init("wal_dir", .path, "The WAL directory, when it is outside the data directory. Empty means none."),
+            .dataDir,
+            .walDir,
             .init(
                 "no_ttl",
                 .boolean,

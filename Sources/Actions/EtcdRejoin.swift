@@ -15,9 +15,9 @@ package struct EtcdRejoin: Action {
             URLs, starts it empty, and waits until it is a voter that holds the same v3 store.
             """,
         parameters: [
-            .init("service", .string, required: true, "The unit that runs etcd."),
-            .init("data_dir", .path, required: true, "The data directory of the member."),
-            .init("wal_dir", .path, "The WAL directory, when it is outside the data directory. Empty means none."),
+            .etcdUnit,
+            .dataDir,
+            .walDir,
             .init("within", .duration, default: .int(300), "How long it may take until it has caught up."),
         ],
         example: """
@@ -34,8 +34,7 @@ package struct EtcdRejoin: Action {
     private let within: Duration
 
     package init(_ parameters: Parameters) throws(ActionFailure) {
-        guard let service = parameters.string("service") else { throw ActionFailure("a service needs a name") }
-        self.service = service
+        service = try requireUnit(parameters)
         (dataDir, walDir) = try requireDataDirectories(parameters)
         within = parameters.duration("within") ?? .seconds(300)
     }

@@ -18,8 +18,8 @@ package struct EtcdRollback: Action {
             `pawl rollback`, which brings what must be known of that run.
             """,
         parameters: [
-            .init("data_dir", .path, required: true, "The data directory of the member."),
-            .init("wal_dir", .path, "The WAL directory, when it is outside the data directory. Empty means none."),
+            .dataDir,
+            .walDir,
         ],
         example: """
             - name: Put the data back

@@ -15,8 +15,8 @@ package struct EtcdSetAside: Action {
             data. Nothing is removed.
             """,
         parameters: [
-            .init("data_dir", .path, required: true, "The data directory of the member."),
-            .init("wal_dir", .path, "The WAL directory, when it is outside the data directory. Empty means none."),
+            .dataDir,
+            .walDir,
         ],
         example: """
             - etcd_set_aside: { data_dir: /var/lib/etcd/default }

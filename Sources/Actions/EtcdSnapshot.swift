@@ -25,7 +25,7 @@ package struct EtcdSnapshot: Action {
             """,
         parameters: [
             .init("name", .string, required: true, "The unit that runs etcd; with commands of its own, any name."),
-            .init("data_dir", .path, required: true, "The data directory of the member."),
+            .dataDir,
             .init(
                 "start",
                 .string,
