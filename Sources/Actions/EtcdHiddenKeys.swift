@@ -96,6 +96,7 @@ package struct EtcdHiddenKeys: Action {
                 }
             }
         )
+        if ttl == .lease { try await writing.revokeUnused() }
         let hash = try await writing.proveEqual()
         try await prove(chosen, mayExpire: Set(expiring.keys), writing)
         try Self.refuseDifference(listing, try await agreed(context), ("before", "after"), "were copied to v3")

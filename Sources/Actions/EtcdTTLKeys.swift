@@ -82,6 +82,7 @@ package struct EtcdTTLKeys: Action {
             }
         }
         let outcome = try await writing.run(transactions)
+        if policy == .lease { try await writing.revokeUnused() }
         let hash = try await writing.proveEqual()
         return evidence(expiring, leases, removals, outcome, hash)
     }

@@ -35,9 +35,13 @@ struct V3Writing: Sendable {
         } ?? V3Writer.Outcome()
     }
 
-    /// Grants leases of these lengths in seconds.
+    /// Grants leases of these lengths in seconds, with ids of this run's own.
     func grant(_ seconds: [Int]) async throws(ActionFailure) -> [Int64] {
-        let requests = writer.grants(seconds)
+        if seconds.isEmpty { return [] }
+        let taken = try await allLeases()
+        let family = LeaseFamily(run: context.run)
+        let ids = taken.map { family.ids(seconds.count, beside: $0) } ?? seconds.map { _ in 0 }
+        let requests = writer.grants(seconds, ids: ids)
         return try await send(requests, "grant leases") { result throws(EtcdProbeError) in
             try writer.leases(requests, result)
         } ?? []
@@ -69,6 +73,31 @@ struct V3Writing: Sendable {
         }
     }
 
+    /// Revokes the leases of this run that no key is bound to: those of an attempt that was cut off, and those whose keys
+    /// were written already.
+    ///
+    /// To be done when all keys are written. To revoke a lease removes its keys, so it is asked of each whether it has any.
+    func revokeUnused() async throws(ActionFailure) {
+        let family = LeaseFamily(run: context.run)
+        let own = (try await allLeases() ?? []).filter(family.contains)
+        if own.isEmpty { return }
+        let requests = writer.bindings(own)
+        let bound =
+            try await send(requests, "ask for the keys of leases", .readOnly) { result throws(EtcdProbeError) in
+                try writer.areBound(requests, result)
+            } ?? []
+        try await revoke(zip(own, bound).filter { !$0.1 }.map(\.0))
+    }
+
+    /// All leases of the cluster; `nil` where this version of etcd does not tell.
+    private func allLeases() async throws(ActionFailure) -> [Int64]? {
+        do throws(EtcdProbeError) {
+            return try await ClusterProbe.leases(node)
+        } catch {
+            throw ActionFailure(error)
+        }
+    }
+
     func revoke(_ leases: [Int64]) async throws(ActionFailure) {
         let requests = writer.revocations(leases)
         _ = try await send(requests, "revoke leases") { result throws(EtcdProbeError) in
@@ -79,12 +108,15 @@ struct V3Writing: Sendable {
     private func send<Value>(
         _ requests: [GatewayRequest],
         _ label: String,
+        _ effect: RemoteCommand.Effect = .mutating,
         _ read: (CommandResult) throws(EtcdProbeError) -> Value
     ) async throws(ActionFailure) -> Value? {
         if requests.isEmpty { return nil }
         let result: CommandResult
         do {
-            result = try await node.host.run(writer.command(requests, label: label, timeout: context.timeout))
+            result = try await node.host.run(
+                writer.command(requests, label: label, effect: effect, timeout: context.timeout)
+            )
         } catch {
             throw ActionFailure(error)
         }

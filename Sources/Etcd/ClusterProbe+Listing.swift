@@ -48,6 +48,15 @@ extension ClusterProbe {
         return try answer.decode("key") { KeyListing(v3: $0) }.keys[key]
     }
 
+    /// The ids of all leases; `nil` where this version does not tell, before 3.3.
+    package static func leases(_ node: EtcdNode) async throws(EtcdProbeError) -> [Int64]? {
+        var script = ProbeScript(node.settings)
+        script.ask([.status, .leases])
+        let answer = try await script.run(on: node, label: "list the v3 leases")
+        return answer["leases"].flatMap { $0.isGood ? LeaseList($0.body) : nil }?.ids
+            .map { Int64(bitPattern: $0.value) }
+    }
+
     /// The users of a member's v3 store.
     package static func v3Users(_ node: EtcdNode) async throws(EtcdProbeError) -> [String] {
         var script = ProbeScript(node.settings)

@@ -37,9 +37,14 @@ package struct V3Writer: Sendable {
         V3Transaction.requests(transactions, nested: isNested)
     }
 
-    /// Leases of these lengths in seconds, in this order.
-    package func grants(_ seconds: [Int]) -> [GatewayRequest] {
-        seconds.map { GatewayRequest("lease/grant", #"{"TTL":"\#($0)"}"#) }
+    /// Leases of these lengths in seconds and with these ids, in this order; etcd chooses where an id is 0.
+    package func grants(_ seconds: [Int], ids: [Int64]) -> [GatewayRequest] {
+        zip(seconds, ids).map { GatewayRequest("lease/grant", #"{"TTL":"\#($0)","ID":"\#($1)"}"#) }
+    }
+
+    /// Asks which keys are bound to leases; this path is known to 3.3 and 3.4 alike.
+    package func bindings(_ leases: [Int64]) -> [GatewayRequest] {
+        leases.map { GatewayRequest("kv/lease/timetolive", #"{"ID":"\#($0)","keys":true}"#) }
     }
 
     /// The end of leases, and of the keys that are still bound to them.
@@ -122,6 +127,14 @@ package struct V3Writer: Sendable {
         }
     }
 
+    /// For each lease whether a key is bound to it.
+    package func areBound(_ requests: [GatewayRequest], _ result: CommandResult) throws(EtcdProbeError) -> [Bool] {
+        try bodies(of: requests, result).map { body throws(EtcdProbeError) in
+            if let bound = decodeJSON(Bound.self, body.utf8) { return bound.keys?.isEmpty == false }
+            throw EtcdProbeError(.unparsable, host: name, "etcd's answer to a lease's keys is not understood")
+        }
+    }
+
     /// Refuses anything but a good answer to each request.
     package func acknowledge(_ requests: [GatewayRequest], _ result: CommandResult) throws(EtcdProbeError) {
         _ = try bodies(of: requests, result)
@@ -138,6 +151,10 @@ package struct V3Writer: Sendable {
 
         /// How many of the inner transactions did their work.
         var parts: Int { (responses ?? []).count { $0.inner?.succeeded == true } }
+    }
+
+    private struct Bound: Decodable {
+        var keys: [String]?
     }
 
     private struct Granted: Decodable {

@@ -88,6 +88,23 @@ extension EtcdCluster {
     }
 }
 
+extension EtcdCluster {
+    /// The cluster as a play's hosts, whose connections are all cut at a change.
+    func targets(cutAfter changes: Int, isLate: Bool) -> [ActionTarget] {
+        targets().map { target in
+            ActionTarget(
+                host: CutHost(inner: target.host, after: changes, isLate: isLate),
+                variables: target.variables
+            )
+        }
+    }
+
+    func leaseCount() async throws -> Int {
+        let text = try await sh("etcdctl --endpoints $url lease list | grep -c '^[0-9a-f]*$' || true")
+        return Int(text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? -1
+    }
+}
+
 /// The message of the failure that an action ends with.
 func failure(of action: some Action, _ context: ActionContext) async throws -> String {
     do {

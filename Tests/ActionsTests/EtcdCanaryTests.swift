@@ -46,6 +46,21 @@ struct EtcdCanaryTests {
             #expect(left.contains("pawl/canary/test"), "\(left)")
             _ = try await canary().perform(cluster.context(MemoryFacts()))
             #expect(try await cluster.sh("etcdctl --endpoints $url get '' --from-key --keys-only").isEmpty)
+            #expect(try await cluster.leaseCount() == 0, "nor does its lease stay")
+        }
+    }
+
+    @Test func `a controller that dies at any change leaves no key and no lease`() async throws {
+        try await EtcdCluster.with(size: 1) { cluster in
+            for changes in 0..<4 {
+                for isLate in [false, true] {
+                    let targets = cluster.targets(cutAfter: changes, isLate: isLate)
+                    _ = try? await canary().perform(cluster.context(MemoryFacts(), targets: targets))
+                    _ = try await canary().perform(cluster.context(MemoryFacts()))
+                    #expect(try await cluster.leaseCount() == 0, "\(changes), \(isLate)")
+                    #expect(try await cluster.sh("etcdctl --endpoints $url get '' --from-key --keys-only").isEmpty)
+                }
+            }
         }
     }
 

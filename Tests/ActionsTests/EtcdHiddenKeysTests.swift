@@ -176,6 +176,22 @@ struct EtcdHiddenKeysTests {
         }
     }
 
+    @Test func `a controller that dies at any change leaves nothing half done`() async throws {
+        try await EtcdCluster.with { cluster in
+            try await cluster.put([("/_session", "own")], ttl: 900)
+            let facts = try await migrate(cluster, "--no-ttl")
+            for (changes, isLate) in [(0, false), (0, true), (1, false), (1, true)] {
+                let targets = cluster.targets(cutAfter: changes, isLate: isLate)
+                _ = try? await action("copy", ttl: "lease").perform(cluster.context(facts, targets: targets))
+            }
+            let evidence = try await action("copy", ttl: "lease").perform(cluster.context(facts))
+            #expect(evidence.values["keys"] == "6" && evidence.values["written"] == "0", "\(evidence)")
+            #expect(try await cluster.leaseCount() == 1)
+            #expect(try await cluster.leaseSeconds(of: "/_session") > 700)
+            #expect(try await names(cluster).count == 16)
+        }
+    }
+
     @Test func `preflight lets hidden keys pass that are to be copied, and refuses what cannot be`() async throws {
         try await EtcdCluster.with(size: 1) { cluster in
             func ready(_ policy: String) throws -> EtcdReady {

@@ -80,6 +80,38 @@ struct EtcdTTLKeysTests {
         }
     }
 
+    @Test func `a controller that dies at any change leaves nothing that stays`() async throws {
+        try await EtcdCluster.with { cluster in
+            let facts = try await migrate(cluster)
+            for (changes, isLate) in [(0, false), (0, true), (1, false), (1, true), (2, false)] {
+                let targets = cluster.targets(cutAfter: changes, isLate: isLate)
+                _ = try? await action("lease").perform(cluster.context(facts, targets: targets))
+            }
+            let evidence = try await action("lease").perform(cluster.context(facts))
+            #expect(evidence.values["written"] == "0" && evidence.values["left"] == "6", "\(evidence)")
+            var bound: Set<UInt64> = []
+            for key in ["/short/a", "/short/b-b", "/short/later", "/dir/in", "/dir/deep/er", "/dir/own"] {
+                bound.insert(try await cluster.lease(of: key))
+            }
+            #expect(!bound.contains(0) && (3...5).contains(bound.count), "\(bound)")
+            #expect(try await cluster.leaseCount() == bound.count, "no lease stays without a key")
+            #expect(try await count(cluster) == 27)
+        }
+    }
+
+    @Test func `a lease that is somebody else's is not touched`() async throws {
+        try await EtcdCluster.with(size: 1) { cluster in
+            try await cluster.sh("etcdctl --endpoints $url lease grant 500")
+            let writing = try await V3Writing(cluster.context(MemoryFacts()))
+            let own = try await writing.grant([500, 600])
+            _ = try await writing.run([V3Transaction(Array("k".utf8), if: .absent, .put(value: [1], lease: own[1]))])
+            #expect(try await cluster.leaseCount() == 3)
+            try await writing.revokeUnused()
+            #expect(try await cluster.leaseCount() == 2)
+            #expect(try await cluster.lease(of: "k") == UInt64(own[1]))
+        }
+    }
+
     @Test func `a key that somebody has written to v3 meanwhile is left as it is`() async throws {
         try await EtcdCluster.with { cluster in
             let facts = try await migrate(cluster)
