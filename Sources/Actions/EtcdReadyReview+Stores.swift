@@ -27,15 +27,29 @@ extension EtcdReadyReview {
     private func v3Store(_ node: EtcdNode, _ facts: MemberFacts) -> [EtcdFinding] {
         guard let count = facts.count else {
             let refusal = facts.countRefusal ?? ""
-            let isAuth = ["user name is empty", "permission denied", "invalid auth token", "Unauthenticated"]
-                .contains { refusal.contains($0) }
+            let isAuth = [
+                "user name is empty", "permission denied", "invalid auth token", "Unauthenticated",
+                "invalid user ID or password", "etcd_auth_password_file",
+            ]
+            .contains { refusal.contains($0) }
             return [
                 EtcdFinding(
                     isAuth ? .v3Auth : .reachable,
                     host: node.name,
                     "the v3 store cannot be counted" + (isAuth ? ", because v3 authentication is on" : ""),
                     why: facts.countRefusal,
-                    remedy: isAuth ? "etcdctl auth disable for the time of the migration" : "see etcd's log"
+                    remedy: isAuth ? Self.login(node.settings) : "see etcd's log"
+                )
+            ]
+        }
+        if let refusal = facts.adminRefusal {
+            return [
+                EtcdFinding(
+                    .v3Auth,
+                    host: node.name,
+                    "the v3 store cannot be hashed, because v3 authentication is on",
+                    why: refusal,
+                    remedy: Self.login(node.settings)
                 )
             ]
         }
@@ -50,6 +64,15 @@ extension EtcdReadyReview {
                     + "set v3_store to any"
             )
         ]
+    }
+
+    private static func login(_ settings: EtcdSettings) -> String {
+        guard let login = settings.login else {
+            return
+                "set etcd_auth_user to a user with the role root, and etcd_auth_password_file to a file on the node with its "
+                + "password"
+        }
+        return "see that \(login.user) has the role root, and that \(login.passwordFile) on the node holds its password"
     }
 
     /// The server's and etcdctl's versions.

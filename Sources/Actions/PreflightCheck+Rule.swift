@@ -175,10 +175,11 @@ extension PreflightCheck {
             )
         case .v3Auth:
             .always(
-                "The v3 API wants a user",
+                "The v3 API wants a user, and none is named, or not one with the role root",
                 because: "the v3 store cannot be read without one, before and after",
                 why: "nothing would show that the right keys were migrated",
-                remedy: "`etcdctl auth disable` for the migration"
+                remedy:
+                    "set `etcd_auth_user` and `etcd_auth_password_file`, or `etcdctl auth disable` for the migration"
             )
         default:
             .always(

@@ -15,6 +15,12 @@ enum EtcdRequest: String, Sendable, CaseIterable {
     /// v2 users and roles; the member's own, without the quorum (etcd, `v2auth.requestResource`).
     case users, roles
 
+    /// What is told to users only where the v3 API's authentication is on.
+    ///
+    /// Status, members, alarms and the ids of leases
+    /// are told to everybody (seen with 3.4.23), unless another version should not.
+    static let ofUsers: Set<EtcdRequest> = [.count, .leases, .alarms]
+
     var isGateway: Bool { gatewayPath != nil }
 
     var gatewayPath: String? {

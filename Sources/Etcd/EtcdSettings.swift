@@ -26,6 +26,9 @@ package struct EtcdSettings: Sendable, Hashable {
     package var caCertificate: String?
     package var certificate: String?
     package var key: String?
+    /// `etcd_auth_user` and `etcd_auth_password_file`: who the v3 API is asked as where its authentication is on, and the
+    /// file on the node with the password, which does not leave the node; `nil` unless both are set.
+    package var login: Login?
     /// `etcdctl`: the program, 3.0.14 to 3.4.
     ///
     /// Default `etcdctl`.
@@ -35,10 +38,16 @@ package struct EtcdSettings: Sendable, Hashable {
     /// Default `/var/backups/pawl`.
     package var backupDir: String
 
+    /// A user of the v3 API.
+    package struct Login: Sendable, Hashable {
+        package var user: String
+        package var passwordFile: String
+    }
+
     /// The names of all variables that are read here.
     package static let variableNames: Set<String> = [
         "etcd_service", "etcd_data_dir", "etcd_wal_dir", "etcd_user", "etcd_endpoint", "etcd_cacert", "etcd_cert",
-        "etcd_key", "etcdctl", "backup_dir",
+        "etcd_key", "etcd_auth_user", "etcd_auth_password_file", "etcdctl", "backup_dir",
     ]
 
     package init(variables: [String: Value]) {
@@ -54,6 +63,9 @@ package struct EtcdSettings: Sendable, Hashable {
         caCertificate = text("etcd_cacert")
         certificate = text("etcd_cert")
         key = text("etcd_key")
+        if let user = text("etcd_auth_user"), let file = text("etcd_auth_password_file") {
+            login = Login(user: user, passwordFile: file)
+        }
         etcdctl = text("etcdctl") ?? "etcdctl"
         backupDir = text("backup_dir") ?? "/var/backups/pawl"
     }

@@ -54,6 +54,16 @@ package enum EtcdctlCommand: Sendable, Hashable {
         }
     }
 
+    /// Whether it needs no user where the v3 API's authentication is on: programs' own, and what etcd tells everybody.
+    ///
+    /// Each login is an entry in the log, and needs a quorum.
+    var isOpen: Bool {
+        switch self {
+        case .endpointStatus: true
+        default: isLocal
+        }
+    }
+
     var isLocal: Bool {
         switch self {
         case .version, .help, .migrateHelp, .snapshotStatus: true
@@ -67,6 +77,7 @@ extension EtcdSettings {
     /// from the node's environment that would send a question elsewhere, as a proxy or another endpoint.
     package static let scriptPrelude = """
         unset ETCDCTL_ENDPOINTS ETCDCTL_CACERT ETCDCTL_CERT ETCDCTL_KEY ETCDCTL_WRITE_OUT ETCDCTL_DEBUG ETCDCTL_HEX
+        unset ETCDCTL_USER ETCDCTL_PASSWORD
         unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
         ETCDCTL_API=3 LC_ALL=C NO_PROXY='*' no_proxy='*'
         export ETCDCTL_API LC_ALL NO_PROXY no_proxy
@@ -76,11 +87,16 @@ extension EtcdSettings {
 
     /// The shell command line of an etcdctl call on the node.
     package func commandLine(_ command: EtcdctlCommand, seconds: Int = 5) -> String {
-        commandLine(words: command.words, isLocal: command.isLocal, seconds: seconds)
+        commandLine(words: command.words, isLocal: command.isLocal, isOpen: command.isOpen, seconds: seconds)
     }
 
     /// The shell command line of etcdctl with these words.
-    func commandLine(words command: [String], isLocal: Bool = false, seconds: Int) -> String {
+    func commandLine(
+        words command: [String],
+        isLocal: Bool = false,
+        isOpen: Bool = false,
+        seconds: Int
+    ) -> String {
         var words = ["timeout", String(seconds + 2), etcdctl]
         if !isLocal {
             words += ["--endpoints", endpoint, "--dial-timeout", "3s", "--command-timeout", "\(seconds)s"]
@@ -88,7 +104,7 @@ extension EtcdSettings {
             if let certificate { words += ["--cert", certificate] }
             if let key { words += ["--key", key] }
         }
-        return ShellQuoting.line(words + command)
+        return (isOpen ? "" : login?.environment ?? "") + ShellQuoting.line(words + command)
     }
 
     /// The words that every curl transfer needs: no curlrc, no proxy, the node's own certificates, and HTTP/1.1, whose

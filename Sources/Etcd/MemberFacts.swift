@@ -8,6 +8,8 @@ package struct MemberFacts: Sendable, Hashable {
     package var count: RangeCount?
     /// What was said instead of the count.
     package var countRefusal: String?
+    /// Why a user who may count the keys may not ask for their hash, where authentication is on.
+    package var adminRefusal: String?
     /// `nil` when this version does not tell.
     package var leases: LeaseList?
     /// `nil` when the member did not tell, as with v3 authentication on.
@@ -31,7 +33,8 @@ package struct MemberFacts: Sendable, Hashable {
         version = try answer.decode("version") { VersionAnswer(json: $0) }
         let count = try answer.part("count")
         self.count = count.isGood ? RangeCount(json: count.body) : nil
-        countRefusal = self.count == nil ? ProbeAnswer.excerpt(count.text) : nil
+        countRefusal = self.count == nil ? ProbeAnswer.lastWords(count.text) : nil
+        adminRefusal = answer["admin"].flatMap { $0.isGood ? nil : ProbeAnswer.lastWords($0.text) }
         leases = answer["leases"].flatMap { $0.isGood ? LeaseList($0.body) : nil }
         alarms = answer["alarms"].flatMap { part in
             part.isGood ? AlarmList(json: part.body) ?? AlarmList(text: part.text) : nil

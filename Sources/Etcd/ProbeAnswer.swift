@@ -44,12 +44,22 @@ struct ProbeAnswer: Sendable {
             let words = String(decoding: bytes[lineBegin..<lineEnd], as: UTF8.self).split(separator: " ")
             if words.count == 3, let number = Int(words[2]) {
                 let code = words[1] == "http" ? Part.Code.http(number) : .exit(number)
-                parts[String(words[0])] = Part(code: code, body: bytes[begin..<next])
+                let body = code == .exit(0) ? withoutLog(bytes[begin..<next]) : bytes[begin..<next]
+                parts[String(words[0])] = Part(code: code, body: body)
             }
             begin = min(lineEnd + 1, bytes.endIndex)
             at = lineEnd
         }
         return parts
+    }
+
+    /// What etcdctl says on its standard error while it succeeds, as that authentication is off for a user who is named,
+    /// stands in front of its answer where both are read.
+    private static func withoutLog(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        let entry = Array(#"{"level":""#.utf8)
+        var rest = bytes
+        while rest.starts(with: entry), let end = rest.firstIndex(of: UInt8(ascii: "\n")) { rest = rest[(end + 1)...] }
+        return rest
     }
 
     subscript(_ name: String) -> Part? { parts[name] }

@@ -71,6 +71,27 @@ struct ProbeScript: Sendable {
             """
         for (name, line) in fallbacks { ask(name, line + " 2>&1") }
         script += ";; esac\n"
+        askAsUser(requests, seconds: seconds)
+    }
+
+    /// Asks what the gateway told nobody through etcdctl, which has a user or a certificate: where authentication is on, and
+    /// only there.
+    ///
+    /// A refusal is etcdctl's then. `admin` is asked with what a preflight asks: hashes are told to the role root only.
+    private mutating func askAsUser(_ requests: [EtcdRequest], seconds: Int) {
+        guard requests.contains(.count) else { return }
+        script += "case $answers in *'user name is empty'*)\n"
+        for request in requests where EtcdRequest.ofUsers.contains(request) {
+            guard let fallback = request.fallback else { continue }
+            let line = settings.commandLine(fallback, seconds: seconds) + " 2>&1"
+            script += "case $answers in *\"\(mark) \(request.rawValue) http 200\"*) ;; *)\n"
+            ask(request.rawValue, settings.login?.guarding(line) ?? line)
+            script += ";; esac\n"
+        }
+        if requests.contains(.leases) {
+            ask("admin", settings.commandLine(.hashKV(revision: nil), seconds: 30) + " 2>&1")
+        }
+        script += ";; esac\n"
     }
 
     private func transfer(_ request: EtcdRequest, seconds: Int) -> String {

@@ -74,6 +74,7 @@ package struct V3Writer: Sendable {
     private var script: String {
         let curl = ShellQuoting.line(["curl", "-q"] + settings.curlWords(seconds: 20))
         let base = ShellQuoting.quote(settings.baseURL)
+        let login = settings.login?.takeToken(curl: curl, base: base) ?? "token=\n"
         return EtcdSettings.scriptPrelude + """
             trap '' HUP
             for gateway in v3 v3beta v3alpha none; do
@@ -81,8 +82,16 @@ package struct V3Writer: Sendable {
             code=$(\(curl) -o /dev/null -w '%{http_code}' -d '{}' \(base)/"$gateway"/maintenance/status)
             case $code in 200) break;; 000) printf '\\n000\\n'; exit 0;; esac
             done
+            \(login)
+            header=
+            [ -z "$token" ] || header='header = "Authorization: '$token'"'
+            post() {
+            \(curl) -K /dev/fd/3 -w '\\n%{http_code}' --data-binary @- \(base)/"$gateway"/"$1" 3<<END
+            $header
+            END
+            }
             while IFS=' ' read -r path body; do
-            answer=$(printf '%s' "$body" | \(curl) -w '\\n%{http_code}' --data-binary @- \(base)/"$gateway"/"$path")
+            answer=$(printf '%s' "$body" | post "$path")
             printf '%s\\n' "$answer"
             case $answer in *'
             200') ;; *) exit 0;; esac
@@ -183,6 +192,14 @@ package struct V3Writer: Sendable {
             )
         }
         let said = ProbeAnswer.excerpt(body + result.errorOutput, nothing: "no message")
+        if settings.login == nil, said.contains("user name is empty") {
+            return EtcdProbeError(
+                .denied,
+                host: name,
+                "v3 authentication is on, and keys are written through the JSON gateway, which takes no certificate for a user",
+                remedy: "set etcd_auth_user and etcd_auth_password_file, a file on the node"
+            )
+        }
         return EtcdProbeError(.noAnswer, host: name, "etcd did not take a write to v3 (HTTP \(code)): \(said)")
     }
 }
