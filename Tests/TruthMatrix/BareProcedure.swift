@@ -32,7 +32,12 @@ struct BareProcedure: Sendable {
     func perform(on site: Site) async throws -> Course {
         var course = Course()
         for node in site.nodes {
-            try await node.check("systemctl stop etcd")
+            let stop = try await node.run("systemctl stop etcd")
+            guard stop.exitCode == 0 else {
+                let why = Self.short(Self.lastLine(stop.standardError))
+                course.stopped = "the stop ends with \(stop.exitCode) on \(node.name) (\(why))"
+                return course
+            }
             try await afterStop(node)
             let migrate =
                 "runuser -u etcd -- env ETCDCTL_API=3 timeout 12 /usr/bin/etcdctl migrate --data-dir \(dataDirectory) \(flags)"
@@ -72,7 +77,8 @@ struct BareProcedure: Sendable {
             ["rror:", "panic:", "waiting for", "cannot commit"].contains { line.contains($0) }
         }
         let code = result.exitCode == 124 ? "no end of etcdctl" : "rc \(result.exitCode)"
-        return "\(code) on \(node.name) (\(short(telling ?? lines.last ?? "no word"))), which is left stopped"
+        let said = telling.map { " (\(short($0)))" } ?? ""
+        return "\(code) on \(node.name)\(said), which is left stopped"
     }
 
     static func lastLine(_ text: String) -> String { text.split(separator: "\n").last.map(String.init) ?? "" }

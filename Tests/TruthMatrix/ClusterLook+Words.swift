@@ -29,7 +29,7 @@ extension ClusterLook {
     // MARK: - Member and member
 
     private var betweenMembers: [String] {
-        let silent = members.filter { $0.v3 == nil }.map { "\($0.name) does not answer v3 requests" }
+        let silent = members.filter { $0.v3 == nil && $0.isHealthy }.map { "\($0.name) does not answer v3 requests" }
         let empty = members.filter { $0.v3?.isEmpty == true }
         let filled = members.filter { $0.v3?.isEmpty == false }
         guard !filled.isEmpty else { return silent + (empty.isEmpty ? [] : ["v3 is empty on all members that answer"]) }

@@ -52,20 +52,21 @@ extension Scene {
         try await site.reset()
         _ = try await BareProcedure().perform(on: site)
         try await useBoth(site)
-        let mine = try await site.etcdctl(site.nodes[0], "get /v3/mine --print-value-only").standardOutput
+        let before = try await ClusterLook.take(of: site).members[0].v3?["/v3/mine"]?.value ?? "nothing"
         let course = try await BareProcedure().perform(on: site)
         let look = try await ClusterLook.take(of: site)
-        let isLost = look.members.contains { $0.v3?["/v3/mine"] == nil }
-        let lost = isLost && mine == "1\n" ? "/v3/mine, acknowledged before, is lost; " : ""
-        finding.bare = "\(course.words) again; \(lost)\(look.words)"
-        finding.expect(!look.isMigrated, "the trap did not show")
+        let after = look.members[0].v3?["/v3/mine"]?.value ?? "nothing"
+        let overwritten = before == after ? "" : "/v3/mine was \(before) and is \(after); "
+        finding.bare = "\(course.words) again; \(overwritten)\(look.words)"
+        let isDeletedKept = look.members.allSatisfy { $0.v2?["/foo"] == nil && $0.v3?["/foo"] != nil }
+        finding.expect(isDeletedKept, "the trap did not show")
 
         try await site.reset()
         let first = try await site.pawl()
         finding.expect(first.exitCode == 0, "the first run: \(first.end.lastWords)")
         try await useBoth(site)
-        let before = try await ClusterLook.take(of: site)
-        try await site.expectRefusal(by: "v3_store", site.pawl(), since: before, &finding)
+        let inUse = try await ClusterLook.take(of: site)
+        try await site.expectRefusal(by: "v3_store", site.pawl(), since: inUse, &finding)
         return finding
     }
 
@@ -74,7 +75,7 @@ extension Scene {
         let node = site.nodes[0]
         try await site.delete(node, "/foo")
         for number in 1...6 {
-            let put = try await site.etcdctl(node, "put /v3/mine \(number == 6 ? "1" : "0")")
+            let put = try await site.etcdctl(node, "put /v3/mine \(number)")
             guard put.exitCode == 0 else { throw MatrixError("no v3 key can be written: \(put.standardError)") }
             try await site.put(node, "/app/later\(number)")
         }
