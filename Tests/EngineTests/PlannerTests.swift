@@ -74,6 +74,7 @@ import Testing
                 "preflight.1", "freeze.1", "gate.1@start", "prepare.1", "prepare.2", "steps@n1", "gate.1@n1",
                 "steps@n3",
                 "gate.1@n3", "steps@n2", "postflight.1", "postflight.2", "postflight.3", "postflight.4",
+                "postflight.5",
             ]
         )
         #expect(
@@ -84,7 +85,7 @@ import Testing
                 "steps.1/n1", "steps.2/n1", "steps.3/n1", "steps.4/n1", "steps.5/n1", "gate.1@n1/*",
                 "steps.1/n3", "steps.2/n3", "steps.3/n3", "steps.4/n3", "steps.5/n3", "gate.1@n3/*",
                 "steps.1/n2", "steps.2/n2", "steps.3/n2", "steps.4/n2", "steps.5/n2",
-                "postflight.1/*", "postflight.2/*", "postflight.3/*", "postflight.4/*",
+                "postflight.1/*", "postflight.2/*", "postflight.3/*", "postflight.4/*", "postflight.5/*",
             ]
         )
         // Unless it is asked for, no port is closed, and the freeze counts as no change.
