@@ -14,7 +14,7 @@ enum DiscoveryScript {
                 "listeners": endpoint.isEmpty ? "" : NodeFacts.listeners(endpoint),
                 "said_data_dir": said["etcd_data_dir"] ?? "",
             ]) + body
-        return RemoteCommand("look for the running etcd", script: script, effect: .readOnly, timeout: .seconds(30))
+        return RemoteCommand("look for the running etcd", script: script, effect: .readOnly, timeout: .seconds(60))
     }
 
     private static let body = #"""

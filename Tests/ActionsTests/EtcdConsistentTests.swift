@@ -267,7 +267,7 @@ struct EtcdConsistentTests {
         try await EtcdCluster.with(arguments: []) { cluster in
             try await cluster.sh(
                 """
-                (n=0; while [ $n -lt 60 ]; do n=$((n + 1)); etcdctl --endpoints $url put /k$n x; done) \
+                (n=0; while [ $n -lt 60 ]; do n=$((n + 1)); etcdctl --endpoints $url put /k$n x || break; done) \
                 >/dev/null 2>&1 </dev/null &
                 """
             )
