@@ -10,10 +10,10 @@ import Testing
 /// Shells that are started ahead of their scripts.
 @Suite("A shell that waits for its script", .serialized, needsServer, .timeLimit(.minutes(2)))
 struct SpareShellTests {
-    /// Tells which shells wait on this script's session, as soon as there is one or when it has looked long enough.
+    /// Tells who it is, and which shells wait on its session, as soon as there is one or when it has looked long enough.
     ///
     /// They are this shell's cousins: below the same sshd, and not above this script.
-    private static let waiting = """
+    private static let whoWaits = """
         session=$(cut -d ' ' -f 4 /proc/$PPID/stat)
         for look in $(seq 200); do
           found=
@@ -21,22 +21,24 @@ struct SpareShellTests {
           [ -z "${found# }" ] || break
           sleep 0.05
         done
-        echo $found
+        echo $$ $found
         """
 
     @Test func `the next command's shell is started while one runs`() async throws {
         try await SSHServerFixture.with { server in
             let host = try server.host()
             #expect(try await Script.output(host, ":").isEmpty)
-            // One that was not heard of lately is not used, which a busy machine may bring about now and then.
-            var used = false
-            for _ in 0..<5 where !used {
-                let waiting = try await Script.output(host, Self.waiting).split(whereSeparator: \.isWhitespace)
-                #expect(!waiting.isEmpty)
-                let shell = try await Script.output(host, "echo $$")
-                used = waiting.contains { $0 == shell.dropLast() }
+            // One that is not up yet is there for a later script, and one that was not heard of lately for none, which a
+            // busy machine may bring about now and then.
+            var waited: Set<Substring> = []
+            var isUsed = false
+            for _ in 0..<20 where !isUsed {
+                let answer = try await Script.output(host, Self.whoWaits).split(whereSeparator: \.isWhitespace)
+                isUsed = waited.contains(try #require(answer.first))
+                waited.formUnion(answer.dropFirst())
             }
-            #expect(used)
+            #expect(!waited.isEmpty)
+            #expect(isUsed)
             await host.close()
         }
     }
