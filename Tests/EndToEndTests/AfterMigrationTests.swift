@@ -52,6 +52,61 @@ extension EndToEnd {
             }
         }
 
+        @Test(arguments: ["etcd_ttl_keys", "etcd_canary"])
+        func `a migration that is killed at its last writes leaves nothing of them twice`(action: String) async throws {
+            try await ClusterFixture.with { cluster in
+                try await cluster.seed(LabSeed(keys: 60))
+                try await cluster.putV2(cluster.nodes[0], "/app/session", "soon", ttl: 900)
+                let words = ["-e", "ttl_keys=lease", "-e", "canary=each"] + ClusterFixture.json
+                let arguments = cluster.runArguments(ClusterFixture.playbook, words)
+                let killed = try await cluster.follow(arguments) { pawl in
+                    try await pawl.wait(for: action) { $0.starts(action) }
+                    pawl.send(SIGKILL)
+                }
+                #expect(killed.exitCode == 128 + Int(SIGKILL), "\(killed.all)")
+                let resumed = try await cluster.pawl(cluster.resumeArguments)
+                #expect(resumed.exitCode == 0, "\(resumed.all)")
+                let leases = try await cluster.etcdctl(cluster.nodes[0], "lease list")
+                #expect(leases.stdout.hasPrefix("found 1 leases"), "\(leases.all)")
+                for node in cluster.nodes {
+                    let held = try await Self.contents(cluster, node)
+                    #expect(held.contains("/app/session\nsoon\n") && !held.contains("pawl/canary"))
+                }
+            }
+        }
+
+        /// Of the words of a playbook, the step in whose middle the controller is killed.
+        @Test(arguments: [("force_snapshot", "etcd_snapshot"), ("remove_v2_data", "etcd_v2_remove")])
+        func `a controller that is killed at work is gone on for to the same end`(
+            name: String,
+            action: String
+        ) async throws {
+            try await ClusterFixture.with { cluster in
+                try await cluster.seed(LabSeed(keys: 60))
+                let migrated = try await cluster.pawl(cluster.runArguments())
+                #expect(migrated.exitCode == 0, "\(migrated.all)")
+                let before = try await Self.contents(cluster, cluster.nodes[0])
+                let arguments = cluster.runArguments(Self.playbook(name), ClusterFixture.json)
+                let killed = try await cluster.follow(arguments) { pawl in
+                    try await pawl.wait(for: action) { $0.starts(action) }
+                    pawl.send(SIGKILL)
+                }
+                #expect(killed.exitCode == 128 + Int(SIGKILL), "\(killed.all)")
+                let resumed = try await cluster.pawl(cluster.resumeArguments)
+                #expect(resumed.exitCode == 0, "\(resumed.all)")
+                for node in cluster.nodes {
+                    #expect(try await Self.contents(cluster, node) == before)
+                    #expect(try await !Self.snapshots(node).isEmpty)
+                    let settings = try await node.check(
+                        "systemctl show-environment; tr '\\0' '\\n' </proc/$(pgrep -xo etcd)/environ"
+                    )
+                    #expect(!settings.contains("SNAPSHOT_COUNT"), "\(node.name) writes a snapshot for every request")
+                    guard name == "remove_v2_data" else { continue }
+                    #expect(try await node.check(Self.v2Keys(node)).contains(#""node":{"dir":true}"#))
+                }
+            }
+        }
+
         private static func playbook(_ name: String) -> String { "\(ClusterFixture.repository)/playbooks/\(name).yaml" }
 
         private static func expectDone(_ cluster: ClusterFixture, _ name: String) async throws {
