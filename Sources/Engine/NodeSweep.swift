@@ -81,17 +81,20 @@ struct NodeSweep: Sendable {
         }.joined()
     }
 
-    /// The notes in `service` and below /run are those of `ServiceScript`.
+    /// The notes in `service` and below /run are those of `ServiceScript`, each beginning with its run.
     ///
-    /// A node is in one run at a time, and this one is over: those of others are of runs that could not remove them.
+    /// Those of other runs go as well, which could not remove them, unless the node is in a run: a run that is done is swept
+    /// without its lock, so that another may have begun, and a run's replica is on the node before its first note.
     func script(_ state: NodeState) -> String {
         let prefix = ShellQuoting.quote(JobID.prefix(ofRun: run))
         return state.shell + UploadScript.sweep([run, origin].compactMap(\.self)) + """
             sweep_prefix=\(prefix)
+            sweep_run=\(ShellQuoting.quote(run))
             notes=/run/pawl
             if [ "$(id -u)" != 0 ]; then notes=${XDG_RUNTIME_DIR:-/tmp}/pawl-$(id -u); fi
             for file in "$state"/service/*.found "$notes"/*.restart "$notes"/*.instance; do
-              if [ -f "$file" ]; then rm -f -- "$file"; fi
+              [ -f "$file" ] && read -r word rest <"$file" || continue
+              if [ "$word" = "$sweep_run" ] || [ ! -e "$state/run" ]; then rm -f -- "$file"; fi
             done
             rmdir -- "$notes" "$state/service" 2>/dev/null
             \([run, origin].compactMap(\.self).map(ClientFirewall.sweep).joined())

@@ -15,10 +15,9 @@ enum EtcdRequest: String, Sendable, CaseIterable {
     /// v2 users and roles; the member's own, without the quorum (etcd, `v2auth.requestResource`).
     case users, roles
 
-    /// What is told to users only where the v3 API's authentication is on.
+    /// What is asked again as a user where the v3 API's authentication is on, and nobody else was told.
     ///
-    /// Status, members, alarms and the ids of leases
-    /// are told to everybody (seen with 3.4.23), unless another version should not.
+    /// 3.4.23 tells everybody alarms and the ids of leases, as it does status and members; another version may not.
     static let ofUsers: Set<EtcdRequest> = [.count, .leases, .alarms]
 
     var isGateway: Bool { gatewayPath != nil }

@@ -53,6 +53,19 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: desk.file("state/service")))
     }
 
+    @Test func `what a run that has begun since noted of services stays`() async throws {
+        try FileManager.default.createDirectory(
+            atPath: desk.file("state/service"),
+            withIntermediateDirectories: true
+        )
+        try desk.write("state/run", "the replica of r2\n")
+        try desk.write("state/service/n1.etcd.found", "r2 running\n")
+        try desk.write("state/service/n2.etcd.found", "r1 running\n")
+        #expect(await sweep.sweep(plan, LeaveTaking(isDone: false)).isEmpty)
+        #expect(FileManager.default.fileExists(atPath: desk.file("state/service/n1.etcd.found")))
+        #expect(!FileManager.default.fileExists(atPath: desk.file("state/service/n2.etcd.found")))
+    }
+
     @Test func `what a run has left goes, and the directories with it`() async throws {
         try await begin("r1", "true")
         #expect(await sweep.sweep(plan, LeaveTaking(isDone: false)).isEmpty)
