@@ -27,7 +27,7 @@ enum PlainNode {
 
     static func prepare(_ node: LabNode, in state: LabState) throws {
         let layout = state.layout
-        try layout.makeDirectory("\(node.directory)/bin")
+        for name in ["bin", "home"] { try layout.makeDirectory("\(node.directory)/\(name)") }
         try layout.makeDirectory(node.backupDirectory)
         if let directory = state.options.etcdDirectory {
             let link = "\(node.directory)/bin/etcdctl"
@@ -87,7 +87,8 @@ enum PlainNode {
             PrintMotd no
             MaxStartups 100
             MaxSessions 100
-            SetEnv PATH=\(path) \(mark(state))
+            # A home of its own: start-up files of the user's shell may take long, or wait for a lock.
+            SetEnv PATH=\(path) HOME=\(node.directory)/home \(mark(state))
             Subsystem sftp internal-sftp
 
             """

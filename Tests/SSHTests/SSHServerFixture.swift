@@ -97,14 +97,15 @@ struct SSHServerFixture: Sendable {
     }
 
     private func start(_ options: [String]) async throws {
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(atPath: path("home"), withIntermediateDirectories: true)
         let config =
             options + [
                 "ListenAddress \(address)", "Port \(port)", "HostKey \(path("host_ed25519"))",
                 "HostKey \(path("host_ecdsa"))", "PidFile \(path("sshd.pid"))",
                 "AuthorizedKeysFile \(path("authorized_keys"))", "StrictModes no", "UsePAM no", "LogLevel VERBOSE",
                 "PermitRootLogin prohibit-password", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
-                "MaxStartups 200", "UseDNS no",
+                // Nobody's own start-up files run in a session: they may take long, or wait for a lock.
+                "MaxStartups 200", "UseDNS no", "SetEnv HOME=\(path("home"))",
             ]
         try write("sshd_config", config.joined(separator: "\n") + "\n")
         try await Self.sh(
