@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
 import Remote
 import Synchronization
+import TestSupport
 
 /// A way to a node that is cut before the third change, or whichever: what was sent until then is done.
 ///
 /// A late cut lets that change be done, too, and loses its answer.
-final class CutHost: RemoteHost {
-    private let inner: any RemoteHost
+final class CutHost: ForwardingHost {
+    let inner: any RemoteHost
     private let left: Mutex<Int>
     private let isLate: Bool
 
@@ -17,8 +17,6 @@ final class CutHost: RemoteHost {
         self.isLate = isLate
         left = Mutex(changes)
     }
-
-    var name: String { inner.name }
 
     func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
         let isCut =
@@ -31,15 +29,4 @@ final class CutHost: RemoteHost {
         if isCut { throw RemoteError(.inDoubt, host: name, "\(command.label): the connection was cut") }
         return try await inner.run(command)
     }
-
-    func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {
-        try await inner.upload(file, to: path, mode: mode, timeout: timeout)
-    }
-
-    func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {
-        try await inner.download(path, to: file, timeout: timeout)
-    }
-
-    func elevated(as user: String) -> any RemoteHost { self }
-    func close() async {}
 }

@@ -7,28 +7,23 @@ import Testing
 
 /// A way to a booted node whose first change runs in a unit of its own, as where sshd has one for each connection; the
 /// unit is stopped, with all that is left in it, when the file `/run/begun` is there.
-private final class UnitHost: RemoteHost {
-    private let node: NamespaceHost
+private final class UnitHost: ForwardingHost {
+    let inner: any RemoteHost
     let name = "n1"
 
-    init(_ node: NamespaceHost) { self.node = node }
+    init(_ node: NamespaceHost) { inner = node }
 
     func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
-        guard command.effect == .mutating else { return try await node.run(command) }
+        guard command.effect == .mutating else { return try await inner.run(command) }
         var outer = command
         outer.script = """
             systemd-run --quiet --pipe --wait --unit=ssh@cut.service /bin/sh -c \(ShellQuoting.quote(command.script)) &
             n=0; until [ -s /run/begun ] || [ $n -gt 500 ]; do sleep 0.02; n=$((n + 1)); done
             systemctl stop ssh@cut.service; wait
             """
-        _ = try await node.run(outer)
+        _ = try await inner.run(outer)
         throw RemoteError(.inDoubt, host: name, "the connection was cut")
     }
-
-    func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {}
-    func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {}
-    func elevated(as user: String) -> any RemoteHost { self }
-    func close() async {}
 }
 
 @Suite(.serialized, .enabled(if: BootedNode.obstacle == nil, BootedNode.obstacle), .timeLimit(.minutes(3)))

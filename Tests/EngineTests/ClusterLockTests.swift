@@ -236,7 +236,7 @@ import Testing
         var bench = try Bench()
         bench.connector = { settings in
             let host = LocalHost(name: settings.name)
-            return settings.name == "c" ? LocklessHost(host: host) as any RemoteHost : host
+            return settings.name == "c" ? LocklessHost(inner: host) as any RemoteHost : host
         }
         let halted = try await bench.run()
         #expect(halted.exitCode == 3)
@@ -248,7 +248,7 @@ import Testing
         var bench = try Bench()
         bench.connector = { settings in
             let host = LocalHost(name: settings.name)
-            return settings.name == "a" ? host as any RemoteHost : LocklessHost(host: host)
+            return settings.name == "a" ? host as any RemoteHost : LocklessHost(inner: host)
         }
         let error = await #expect(throws: RunControllerError.self) { try await bench.run() }
         #expect(error?.exitCode == 4)
@@ -385,23 +385,11 @@ extension Bench {
 }
 
 /// A host that answers to everything but questions about its lock.
-struct LocklessHost: RemoteHost {
-    let host: LocalHost
-    var name: String { host.name }
+struct LocklessHost: ForwardingHost {
+    let inner: any RemoteHost
 
     func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
         if command.label.contains("lock") { throw RemoteError(.unreachable, host: name, "no way to it") }
-        return try await host.run(command)
+        return try await inner.run(command)
     }
-
-    func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {
-        try await host.upload(file, to: path, mode: mode, timeout: timeout)
-    }
-
-    func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {
-        try await host.download(path, to: file, timeout: timeout)
-    }
-
-    func elevated(as user: String) -> any RemoteHost { self }
-    func close() async {}
 }

@@ -7,6 +7,7 @@ import Foundation
 import Playbooks
 import Remote
 import Rollout
+import TestSupport
 import Testing
 
 @Suite struct PlayLoaderTests {
@@ -179,15 +180,12 @@ import Testing
 }
 
 /// A host that only knows who it was elevated to.
-struct NamedHost: RemoteHost {
+struct NamedHost: CommandOnlyHost {
     var name: String
     var user = "-"
 
     func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
         throw RemoteError(.unreachable, host: name, "not there")
     }
-    func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {}
-    func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {}
     func elevated(as user: String) -> any RemoteHost { NamedHost(name: name, user: user) }
-    func close() async {}
 }

@@ -46,28 +46,23 @@ import Testing
             }
         }
         var bench = bench
-        bench.connector = { DyingHost(host: LocalHost(name: $0.name)) }
+        bench.connector = { DyingHost(inner: LocalHost(name: $0.name)) }
         #expect(try await bench.run(signals).exitCode == 130)
         await bench.events.onEvent { _ in }
     }
 
     /// A way over which the end of a run does not reach the node, as when its controller is killed.
-    private struct DyingHost: RemoteHost {
-        let host: LocalHost
+    private struct DyingHost: ForwardingHost {
+        let inner: any RemoteHost
         /// How often it does not; `nil` for never.
         var times: Countdown?
-        var name: String { host.name }
 
         func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
             if command.label == "tell the node how the run ended", times?.next() ?? true {
                 throw RemoteError(.unreachable, host: name, "there is nobody")
             }
-            return try await host.run(command)
+            return try await inner.run(command)
         }
-        func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {}
-        func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {}
-        func elevated(as user: String) -> any RemoteHost { self }
-        func close() async {}
     }
 
     private final class Countdown: Sendable {
@@ -112,7 +107,7 @@ import Testing
     @Test func `a node that is away at the end of a run that is done is waited for`() async throws {
         var bench = try Bench()
         let times = Countdown(2)
-        bench.connector = { DyingHost(host: LocalHost(name: $0.name), times: $0.name == "b" ? times : Countdown(0)) }
+        bench.connector = { DyingHost(inner: LocalHost(name: $0.name), times: $0.name == "b" ? times : Countdown(0)) }
         #expect(try await bench.run().exitCode == 0)
         for host in ["a", "b"] { #expect(try marker(bench, host).state == .done) }
         let notices = await bench.events.notices
@@ -494,15 +489,11 @@ import Testing
         #expect(without.report?.reason.contains("no answer") == true)
     }
 
-    private struct SilentNode: RemoteHost {
+    private struct SilentNode: CommandOnlyHost {
         var name: String
         func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
             throw RemoteError(.unreachable, host: name, "no answer")
         }
-        func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {}
-        func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {}
-        func elevated(as user: String) -> any RemoteHost { self }
-        func close() async {}
     }
 
     @Test func `a replica that is cut short, changed or of a later version is refused with its place`() async throws {

@@ -114,7 +114,7 @@ import Testing
     @Test func `every change has its intent on record before it is sent`() async throws {
         var bench = try Bench(["broken-b": ""])
         let witness = Witness(store: bench.store)
-        bench.connector = { WitnessedHost(host: LocalHost(name: $0.name), witness: witness) }
+        bench.connector = { WitnessedHost(inner: LocalHost(name: $0.name), witness: witness) }
         try await bench.run()
         #expect(await witness.unannounced == [])
         // The freeze, two steps on a and on b, and what was undone on b.
@@ -163,27 +163,15 @@ actor Witness {
     }
 }
 
-struct WitnessedHost: RemoteHost {
-    let host: LocalHost
+struct WitnessedHost: ForwardingHost {
+    let inner: any RemoteHost
     let witness: Witness
-    var name: String { host.name }
 
     func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
         // The lock is taken before anything is intended.
         if command.effect == .mutating, !command.label.hasPrefix("lock:") {
             await witness.isAboutToChange(name, command.label)
         }
-        return try await host.run(command)
+        return try await inner.run(command)
     }
-
-    func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {
-        try await host.upload(file, to: path, mode: mode, timeout: timeout)
-    }
-
-    func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {
-        try await host.download(path, to: file, timeout: timeout)
-    }
-
-    func elevated(as user: String) -> any RemoteHost { self }
-    func close() async {}
 }

@@ -13,17 +13,13 @@ import Testing
 
 @Suite struct StepRunnerTests {
     /// A host whose answer never comes.
-    private struct SilentHost: RemoteHost {
+    private struct SilentHost: CommandOnlyHost {
         var name: String
 
         func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
             try? await Task.sleep(for: .seconds(86_400))
             throw RemoteError(.unreachable, host: name, "cancelled")
         }
-        func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {}
-        func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {}
-        func elevated(as user: String) -> any RemoteHost { self }
-        func close() async {}
     }
 
     private func ending(of action: String, on host: @escaping HostDirectory.Connector) async throws -> StepRunner.Ending

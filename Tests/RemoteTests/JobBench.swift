@@ -91,12 +91,11 @@ struct JobBench: Sendable {
 
 /// A way to this machine that is cut when the test says so: the command's shell is killed with all that it waits for,
 /// and what it had begun in a session of its own stays.
-final class CutHost: RemoteHost {
-    private let inner = LocalHost(name: "n1")
+final class CutHost: ForwardingHost {
+    let inner: any RemoteHost = LocalHost(name: "n1")
     private let cuts = Mutex<[@Sendable (RemoteCommand) async -> Void]>([])
     private let count = Mutex(0)
 
-    let name = "n1"
     var commands: Int { count.withLock { $0 } }
 
     /// The next command is cut when the body returns.
@@ -127,13 +126,4 @@ final class CutHost: RemoteHost {
         }
         return try result.get()
     }
-
-    func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {
-        try await inner.upload(file, to: path, mode: mode, timeout: timeout)
-    }
-    func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {
-        try await inner.download(path, to: file, timeout: timeout)
-    }
-    func elevated(as user: String) -> any RemoteHost { self }
-    func close() async {}
 }

@@ -385,14 +385,10 @@ struct JobTests {
 }
 
 /// A node whose first command is cut, and which cannot be reached from then on.
-private final class GoneHost: RemoteHost {
+private final class GoneHost: CommandOnlyHost {
     let name = "n1"
     func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
         if command.effect == .mutating { throw RemoteError(.inDoubt, host: name, "cut") }
         throw RemoteError(.unreachable, host: name, "nobody answers")
     }
-    func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {}
-    func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {}
-    func elevated(as user: String) -> any RemoteHost { self }
-    func close() async {}
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
 import Remote
+import TestSupport
 import Testing
 
 /// What is sent a second time, and what is not.
 struct RepeatTests {
     /// Fails as it is told to, one error for each time, and succeeds when none is left.
-    private actor Failing: RemoteHost {
+    private actor Failing: CommandOnlyHost {
         nonisolated let name = "n1"
         private var errors: [RemoteError.Code]
         private(set) var times = 0
@@ -19,15 +19,6 @@ struct RepeatTests {
             if !errors.isEmpty { throw RemoteError(errors.removeFirst(), host: name, "time \(times)") }
             return CommandResult(exitCode: 0, standardOutput: [], standardError: [], duration: .zero)
         }
-
-        func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) throws(RemoteError) {
-            throw unsupported
-        }
-        func download(_ path: String, to file: URL, timeout: Duration) throws(RemoteError) { throw unsupported }
-        nonisolated func elevated(as user: String) -> any RemoteHost { self }
-        func close() {}
-
-        private var unsupported: RemoteError { RemoteError(.refused, host: name, "not in this test") }
     }
 
     private let command = RemoteCommand("say goodbye", script: "true", effect: .mutating)
