@@ -9,7 +9,8 @@ import Remote
 /// compared ahead of the stop, into a directory that the backup then takes over by a rename:
 ///
 ///     TO/HOST-RUN.ahead/
-///       tree/<absolute path>  everything, as it was found; what was written to meanwhile is torn, and is copied again
+///       tree/<absolute path>  everything, as it was found; what is written to meanwhile is torn
+///       patchable             files whose copy was read back from the disk and is the one in memory, torn or not
 ///       ahead                 SHA-256 and identity of each file that was at rest and is the same in the copy; written last
 ///
 /// The identity is inode, size, and both times to the nanosecond: a file that was written to after the copy has another.
@@ -66,59 +67,6 @@ package enum BackupAhead {
 
         """#
 
-    /// Two ways to fill `$part`, the copy that the backup is made of.
-    ///
-    /// Both leave the paths that are yet to be hashed and flushed in `fresh`; `take_over` leaves the sums of those that are not
-    /// in `kept`. Of a file that only grew, the pages that differ are copied again.
-    static let takeOver =
-        identities + #"""
-            copy_all() {
-              rm -rf -- "$part"
-              mkdir -- "$part" 2>"$work/err" || failed "$(head -n 2 "$work/err")"
-              : >"$work/kept"
-              for dir in "$src" ${wal:+"$wal"}; do
-                { mkdir -p -- "$part/tree${dir%/*}" && cp -a --reflink=auto --sparse=always -- "$dir" "$part/tree$dir"; } \
-                  2>"$work/err" || failed "$(head -n 2 "$work/err")"
-              done
-              find "$src" ${wal:+"$wal"} -type f >"$work/fresh"
-            }
-            take_over() {
-              mv -T -- "$ahead" "$part" || return 1
-              for dir in "$src" ${wal:+"$wal"}; do
-                [ "$(shape "$dir")" = "$(shape "$part/tree$dir")" ] || return 1
-              done
-              identities "$src" ${wal:+"$wal"} | sort >"$work/now"
-              sed 's/^[^ ]* //' "$part/ahead" | sort >"$work/known"
-              comm -12 "$work/known" "$work/now" >"$work/same"
-              comm -13 "$work/known" "$work/now" | cut -d ' ' -f 5- >"$work/fresh"
-              awk 'FILENAME == ARGV[1] { same[$0] = 1; next }
-                { line = $0; sub(/^[^ ]* /, "", line); if (!(line in same)) next
-                  path = line; sub(/^[^ ]* [^ ]* [^ ]* [^ ]* /, "", path); print $1 "  " path }' \
-                "$work/same" "$part/ahead" >"$work/kept"
-              rm -f -- "$part/ahead"
-              cut -d ' ' -f 5- "$work/now" | sort >"$work/want"
-              find "$part/tree" -type f -printf '/%P\n' | sort | comm -23 - "$work/want" >"$work/gone"
-              while IFS= read -r file; do rm -f -- "$part/tree$file" || return 1; done <"$work/gone"
-              while IFS= read -r file; do copy_again "$file" "$part/tree$file" || return 1; done <"$work/fresh"
-            }
-            # Directories and links; where they changed, all is copied anew.
-            shape() { find "$1" ! -type f -printf '%y %m %U %G %l %P\n' | sort; }
-            copy_again() {
-              if [ -f "$2" ] && [ ! -L "$2" ] && [ "$(stat -c %s -- "$1")" = "$(stat -c %s -- "$2")" ]; then
-                pages=$(cmp -l -- "$1" "$2" | awk 'NR == 1 { first = $1 } { last = $1 }
-                  END { if (NR) { from = int((first - 1) / 4096); print from, int((last - 1) / 4096) - from + 1 } }')
-                if [ -n "$pages" ]; then
-                  dd if="$1" of="$2" bs=4096 skip="${pages% *}" seek="${pages% *}" count="${pages#* }" conv=notrunc status=none ||
-                    return 1
-                fi
-                cp -a --attributes-only -- "$1" "$2"
-              else
-                mkdir -p -- "${2%/*}" && cp -a --remove-destination --reflink=auto --sparse=always -- "$1" "$2"
-              fi
-            }
-
-            """#
-
     private static let places =
         identities + #"""
             ahead=$to/$NAME.ahead
@@ -132,6 +80,18 @@ package enum BackupAhead {
     private static let takeScript = #"""
         work=$(mktemp -d) || fail "no temporary directory"
         trap 'rm -rf -- "$work"' EXIT
+        # What is written to after this is only patched after the stop, and only the patch is read back then. So what the
+        # disk holds of the rest must be what a comparison finds in memory. etcd writes to no snapshot again.
+        note_patchable() {
+          set --
+          while IFS= read -r file; do set -- "$@" "$ahead/tree$file"; done <<FILES
+        $(cut -c 67- "$work/sums.copy" | grep -v '\.snap$')
+        FILES
+          from_memory=yes; hash_files "$work/sums.memory" "$ahead/tree" "$@" || return 1
+          awk 'FILENAME == ARGV[1] { disk[$0] = 1; next } $0 in disk { print substr($0, 67) }' \
+            "$work/sums.copy" "$work/sums.memory" >"$ahead/patchable"
+          sync -- "$ahead/patchable"
+        }
         exec 9<"$src"
         flock -w "$PATIENCE" 9 || fail "another step of pawl is at work on $src" "wait for it to end"
         mkdir -p -m 700 -- "$to" || fail "cannot make the backup directory $to"
@@ -162,6 +122,7 @@ package enum BackupAhead {
           FILENAME == ARGV[2] { copy[substr($0, 67)] = substr($0, 1, 64); next }
           { file = path(4); if (sum[file] != "" && sum[file] == copy[file]) print sum[file], $0 }' \
           "$work/sums" "$work/sums.copy" "$work/rest" >"$work/ahead"
+        note_patchable || drop "cannot write to $ahead"
         cat "$work/ahead" >"$ahead/ahead.new" && sync -- "$ahead/ahead.new" && mv -T -- "$ahead/ahead.new" "$ahead/ahead" &&
           sync -- "$ahead" "$to" || drop "cannot write to $ahead"
         tell_ahead

@@ -11,28 +11,29 @@ extension ColdBackup {
     /// - `hash_files LIST PREFIX DIR…`: "sha256  path" of every file below into LIST, sorted, the prefix taken off. It
     ///   reads past the page cache where the file system can (`O_DIRECT`), so that what is read back comes from the
     ///   disk and 64 MB of preallocated WAL do not take as much memory; `openssl` uses the processor's instructions.
-    /// - `listing DIR`: type, mode, uid, gid, size, mtime and relative path of everything below; directories and
-    ///   links without times, because a renamed file changes its directory's.
+    ///   With `from_memory` set it reads through the page cache, as what was just written or compared is best read.
+    /// - `can_bypass_cache FILE`: whether it can be read past the page cache.
+    /// - `survey DIR…`: type, mode, uid, gid, size, mtime, inode, ctime, a link's target and the path of everything below.
     static let shellFunctions = #"""
-        tool=
         hash_files() {
           list=$1; prefix=$2; shift 2
-          if [ -z "$tool" ]; then choose_tool; fi
-          probe=$(find "$@" -type f -size +0 -print -quit); flag=
-          if [ -n "$probe" ] && dd if="$probe" of=/dev/null iflag=direct bs=4096 count=1 status=none 2>/dev/null; then
-            flag=iflag=direct
+          tool=sha256sum; direct=
+          if openssl dgst -sha256 -r </dev/null >/dev/null 2>&1; then tool='openssl dgst -sha256 -r'; fi
+          if [ -z "${from_memory-}" ]; then
+            probe=$(find "$@" -type f -size +0 -print -quit)
+            if [ -n "$probe" ] && can_bypass_cache "$probe"; then direct=yes; fi
           fi
           : >"$list.failed"
           find "$@" -type f -print0 |
-            TOOL=$tool FLAG=$flag PREFIX=$prefix FAILED=$list.failed xargs -0 -r -n 1 -P 2 sh -c '
-              sum=$({ dd if="$1" bs=1M $FLAG status=none || printf "%s\n" "$1" >>"$FAILED"; } 2>>"$FAILED" | $TOOL)
+            TOOL=$tool DIRECT=$direct PREFIX=$prefix FAILED=$list.failed xargs -0 -r -n 1 -P 2 sh -c '
+              sum=$(if [ -n "$DIRECT" ]; then
+                { dd if="$1" bs=1M iflag=direct status=none || printf "%s\n" "$1" >>"$FAILED"; } 2>>"$FAILED" | $TOOL
+              else $TOOL <"$1"; fi) || printf "%s\n" "$1" >>"$FAILED"
+              [ "${#sum}" -ge 64 ] || printf "%s\n" "$1" >>"$FAILED"
               printf "%s  %s\n" "${sum%% *}" "${1#"$PREFIX"}"' sh | sort -k 2 >"$list"
           [ ! -s "$list.failed" ]
         }
-        choose_tool() {
-          tool=sha256sum
-          if openssl dgst -sha256 -r </dev/null >/dev/null 2>&1; then tool='openssl dgst -sha256 -r'; fi
-        }
+        can_bypass_cache() { dd if="$1" of=/dev/null iflag=direct bs=4096 count=1 status=none 2>/dev/null; }
         quote_glob() {
           case "$1" in
             *[][*?\\]*) printf '%s' "$1" | sed 's/[][*?\\]/\\&/g' ;;
@@ -56,9 +57,8 @@ extension ColdBackup {
             fail "process $pid ($(cat "/proc/$pid/comm" 2>/dev/null)) has $(readlink "$open" 2>/dev/null) open" "stop it first"
           fi
         }
-        listing() {
-          find "$1" -type d -printf 'd %m %U %G - - %P\n' -o -type f -printf 'f %m %U %G %s %T@ %P\n' \
-            -o -type l -printf 'l %m %U %G - - %P\n' -o -printf 'x %m %U %G - - %P\n' | sort
+        survey() {
+          find "$@" -printf '%y %m %U %G %s %T@ %i %C@ \001%l\001%p\n' 2>/dev/null | sort
         }
         field() { sed -n "s/.*\"$2\":\"\{0,1\}\([^,\"}]*\).*/\1/p" "$1/backup.json"; }
         manifest_sum() { sum=$(sha256sum <"$1/manifest") && printf '%s' "${sum%% *}"; }
@@ -154,104 +154,6 @@ extension ColdBackup {
           n=$((n + 1)); final=$to/$NAME-$n
         done
 
-        """#
-
-    /// Hashing the source runs beside flushing; then the copy is hashed as it is read back.
-    ///
-    /// What ``BackupAhead`` copied, and is as it was, was read back then, and is only taken over.
-    /// With 64 MB of preallocated WAL, `cp` took 9 ms and a hash 40 ms (125 ms with `sha256sum`).
-    private static let copyScript =
-        BackupAhead.takeOver + #"""
-            part=$final.partial
-            free_space() { df -Pk -- "$to" | { read -r _; read -r _ _ _ free _; echo "$free"; }; }
-            abort() { wait; rm -rf -- "$part"; fail "$@"; }
-            space() {
-              free=$(free_space)
-              abort "disk full at $to: needs $((need / 1024 + 1)) MiB, free $((free / 1024)) MiB${1:+ ($1)}" \
-                "make room there, or choose another backup directory"
-            }
-            failed() {
-              case "$1" in *"No space left"*|*"quota exceeded"*) space "$1" ;; esac
-              abort "the backup could not be written: $1"
-            }
-            odd=$(find "$src" ${wal:+"$wal"} \( -name '*[[:cntrl:]]*' -o -name '*\\*' \
-              -o ! -type f ! -type d ! -type l \) -print -quit)
-            [ -z "$odd" ] || fail "cannot back up $odd: not a plain file, directory or link with a plain name"
-            find "$src" ${wal:+"$wal"} -type l | while IFS= read -r link; do
-              case "$(readlink -f -- "$link")/" in
-                "$src"/*|"${wal:-$src}"/*) ;;
-                *) fail "$link leads out of $src, so its data would not be in the backup" \
-                  "give the directory that it leads to as wal_dir" ;;
-              esac
-            done || exit
-            mkdir -p -- "$to" || fail "cannot make the backup directory $to"
-            if [ -L "$part" ]; then fail "$part is a link" "remove it"; fi
-            if [ -e "$part" ]; then rm -rf -- "$part"; fi
-            ahead=$to/$NAME.ahead
-            if [ -L "$ahead" ] || [ ! -f "$ahead/ahead" ]; then ahead=; fi
-            kib() { du -skc -- "$@" | { while read -r size _; do total=$size; done; echo "$total"; }; }
-            need=$(kib "$src" ${wal:+"$wal"})
-            if [ -n "$ahead" ]; then need=$((need - $(kib "$ahead"))); fi
-            [ "$(free_space)" -gt "$need" ] || space
-            for dir in "$src" ${wal:+"$wal"}; do listing "$dir"; done >"$work/before"
-            choose_tool
-            : >"$work/kept"
-            say progress "$((need / 1024 + 1)) MiB are copied"
-            if [ -z "$ahead" ] || ! take_over; then copy_all; fi
-            set --
-            while IFS= read -r file; do set -- "$@" "$file"; done <"$work/fresh"
-            if [ "$#" -gt 0 ]; then
-              say progress "the copy is flushed and read back"
-              hash_files "$work/sums" "" "$@" &
-              hasher=$!
-              set --
-              while IFS= read -r file; do set -- "$@" "$part/tree$file"; done <"$work/fresh"
-              sync -- "$@" 2>"$work/err" || failed "$(head -n 2 "$work/err")"
-              hash_files "$work/sums.copy" "$part/tree" "$@" || abort "cannot read the copy back" "check the disk under $to"
-              wait "$hasher" || abort "cannot read the source: $(head -n 1 "$work/sums.failed")"
-            else
-              : >"$work/sums"; : >"$work/sums.copy"
-            fi
-            find "$part" -type d -exec sync -- {} + 2>"$work/err" || failed "$(head -n 2 "$work/err")"
-            cmp -s "$work/sums" "$work/sums.copy" ||
-              abort "read back, the copy is not the source: $(diff "$work/sums" "$work/sums.copy" | sed -n '2s/^. [0-9a-f]*  //p')" \
-                "check the disk under $to"
-            cat "$work/kept" >>"$work/sums"
-
-            """#
-
-    private static let proveScript = #"""
-        echo "pawl-manifest 1" >"$work/manifest"
-        for dir in "$src" ${wal:+"$wal"}; do
-          listing "$dir" >"$work/now"; cat "$work/now" >>"$work/after"
-          ROOT=$dir awk 'FILENAME == ARGV[1] { sum[substr($0, 67)] = substr($0, 1, 64); next }
-            { path = $0; sub(/^[^ ]* [^ ]* [^ ]* [^ ]* [^ ]* [^ ]* /, "", path)
-              full = ENVIRON["ROOT"]; if (path != "") full = full "/" path
-              hash = "-"; if ($1 == "f") { hash = sum[full]; if (hash == "") exit 9 }
-              print $1, hash, $5, $2, $3, $4, $6, substr(full, 2) }' "$work/sums" "$work/now" >>"$work/manifest" ||
-            abort "a file below $dir has no hash"
-          sed 's/^\([^ ]* [^ ]* [^ ]* [^ ]* [^ ]*\) [^ ]*/\1/' "$work/now" >"$work/mine"
-          listing "$part/tree$dir" | sed 's/^\([^ ]* [^ ]* [^ ]* [^ ]* [^ ]*\) [^ ]*/\1/' >"$work/copy"
-          cmp -s "$work/mine" "$work/copy" || abort "the copy has other names, sizes, modes or owners than $dir"
-        done
-        cmp -s "$work/before" "$work/after" || abort "$src changed while it was copied" "see who writes to it"
-        cat "$work/manifest" >"$part/manifest" 2>"$work/err" || failed "$(cat "$work/err")"
-        sum=$(manifest_sum "$part")
-        totals=$(awk '$1 == "f" { n += $3; files++ } END { printf "%.0f %d", n, files }' "$part/manifest")
-        bytes=${totals% *}; files=${totals#* }
-        json() {
-          case "$1" in *[\\\"]*) set -- "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')" ;; esac
-          printf '"%s"' "$1"
-        }
-        printf '{"format":%s,"run":%s,"host":%s,"sources":[%s%s],"created":"%s","bytes":%s,"files":%s,"manifestSHA256":"%s","keep":%s}\n' \
-          "$FORMAT" "$(json "$RUN")" "$(json "$HOST")" "$(json "$src")" "${wal:+,$(json "$wal")}" \
-          "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$bytes" "$files" "$sum" "$KEEP" >"$part/backup.json" \
-          2>"$work/err" || failed "$(cat "$work/err")"
-        sync -- "$part/manifest" "$part/backup.json" "$part" 2>"$work/err" || failed "$(head -n 2 "$work/err")"
-        case $(db_lock "$src") in free) ;; *) abort "etcd was started while the backup was taken" "keep it stopped" ;; esac
-        mv -T -- "$part" "$final" && sync -- "$to" || abort "cannot rename $part"
-        tell_values "$final" "$bytes" "$files" "$sum"; say reused no
-        prune
         """#
 
     static let takeScript = resolveScript + sameScript + reuseScript + copyScript + proveScript

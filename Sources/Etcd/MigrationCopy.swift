@@ -13,6 +13,8 @@ enum MigrationCopy {
     ///   WAL, and in a WAL that was copied before it would be missing (`wal: snapshot not found`).
     /// - `migrate_copy DIR`: runs the tool on the copy DIR, which nothing else has open; sets `index_before`, `before`,
     ///   `code`, `last`, `after`, `snap_same`, and fills `$work/noise` with what it complained of.
+    /// - `comes_too_early`: whether the copy was taken while etcd wrote a snapshot: the file is there before it is whole,
+    ///   and whole before the WAL has its record (etcdserver/storage.go, `SaveSnap`, of 3.4). Waits 1, 2, 4 and 8 s.
     static let shellFunctions = #"""
         locate() {
           data=$(physical "$DATA") || fail "$DATA is not a directory on this node"
@@ -60,6 +62,16 @@ enum MigrationCopy {
           after=$(status_of "$copied_db")
           snap_same=yes
           if [ -n "$(find "$copy/member/snap" -name '*.broken' -print -quit)" ]; then snap_same=no; fi
+        }
+        delay=1
+        comes_too_early() {
+          if [ "$snap_same" = yes ]; then
+            [ "$code" != 0 ] && grep -q 'wal: snapshot not found' "$work/noise" || return 1
+          fi
+          [ "$delay" -le 8 ] || return 1
+          say progress "etcd is writing a snapshot; the copy is taken anew in $delay s"
+          sleep "$delay"
+          delay=$((delay * 2))
         }
         tell_migration() {
           tell_transformer

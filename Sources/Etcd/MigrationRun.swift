@@ -50,7 +50,8 @@ extension Migration {
         ])
         return RemoteCommand(
             "etcdctl migrate on \(dataDir)",
-            script: head + Transformer.shellFunctions + values + Self.checkScript + Self.beginScript + Self.swapScript
+            script: head + Transformer.shellFunctions + values + Self.lookScript + Self.checkScript + Self.beginScript
+                + Self.swapScript
                 + Self.migrateScript
                 + Self.gateScript,
             effect: .mutating,
@@ -63,6 +64,17 @@ extension Migration {
         let seconds = timeout.components.seconds
         return String(max(1, seconds - min(10, seconds / 4)))
     }
+
+    /// The look at the backup's db, which nothing here changes, runs beside the checks: a start of etcdctl takes its time.
+    private static let lookScript = #"""
+        if [ -e "$saved" ]; then
+          status_of "$saved" >"$work/before" 8>&- &
+          status=$!
+        else
+          echo '{"revision":0,"totalKey":0}' >"$work/before"; status=
+        fi
+
+        """#
 
     /// Nothing is migrated unless the member is stopped, its WAL is the one of the backup, and its db is too.
     private static let checkScript = #"""
@@ -87,17 +99,11 @@ extension Migration {
 
         """#
 
-    /// Notes that the db will be another one from now on, and looks at the one of the backup.
+    /// Notes that the db will be another one from now on.
     private static let beginScript = #"""
         printf 'begun %s\n' "$ATTEMPT" >"$BACKUP/migration" && sync -- "$BACKUP/migration" "$BACKUP" ||
           fail "cannot write $BACKUP/migration" "make room there"
-        if [ -e "$saved" ]; then
-          if grep -aqm 1 consistent_index "$saved"; then say index_before yes; else say index_before no; fi
-          status_of "$saved" >"$work/before" 9<&- &
-          status=$!
-        else
-          say index_before no; echo '{"revision":0,"totalKey":0}' >"$work/before"; status=
-        fi
+        if [ -e "$saved" ] && grep -aqm 1 consistent_index "$saved"; then say index_before yes; else say index_before no; fi
 
         """#
 

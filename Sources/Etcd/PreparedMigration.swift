@@ -168,17 +168,20 @@ package struct PreparedMigration: Sendable, Hashable {
         live=$prep/data/member
         work=$(mktemp -d) || drop "no temporary directory"
         trap 'rm -rf -- "$work"' EXIT
-        say progress "WAL and snapshots are copied"
-        copy_files "$live" || drop "$problem"
-        say progress "a snapshot of the v3 store is taken"
-        save >"$work/out" 2>&1 </dev/null 9<&- || drop "etcdctl snapshot save failed: $(tail -n 1 "$work/out")"
-        # What follows the db are 32 bytes of its SHA-256 (etcdserver/api/v3rpc/maintenance.go).
-        truncate -s -32 -- "$prep/saved" && mv -T -- "$prep/saved" "$live/snap/db" || drop "cannot write to $prep"
-        if [ -e "$snap/db" ]; then
-          chown --reference="$snap/db" -- "$live/snap/db" && chmod --reference="$snap/db" -- "$live/snap/db" ||
-            drop "cannot give the copy of the db its owner"
-        fi
-        chown --reference="$snap" -- "$prep/data" "$live" "$live/wal" "$live/snap" || drop "cannot change owners in $prep"
+        take_copy() {
+          say progress "WAL and snapshots are copied"
+          copy_files "$live" || drop "$problem"
+          say progress "a snapshot of the v3 store is taken"
+          save >"$work/out" 2>&1 </dev/null 9<&- || drop "etcdctl snapshot save failed: $(tail -n 1 "$work/out")"
+          # What follows the db are 32 bytes of its SHA-256 (etcdserver/api/v3rpc/maintenance.go).
+          truncate -s -32 -- "$prep/saved" && mv -T -- "$prep/saved" "$live/snap/db" || drop "cannot write to $prep"
+          if [ -e "$snap/db" ]; then
+            chown --reference="$snap/db" -- "$live/snap/db" && chmod --reference="$snap/db" -- "$live/snap/db" ||
+              drop "cannot give the copy of the db its owner"
+          fi
+          chown --reference="$snap" -- "$prep/data" "$live" "$live/wal" "$live/snap" || drop "cannot change owners in $prep"
+        }
+        take_copy
 
         """#
 
@@ -187,6 +190,12 @@ package struct PreparedMigration: Sendable, Hashable {
         wrap_transformer "$prep" || drop "$problem" "nothing was changed"
         say progress "etcdctl migrate is at work on the copy${TRANSFORMER:+, through $TRANSFORMER}"
         migrate_copy "$prep/data"
+        while comes_too_early; do
+          rm -rf -- "$prep/data"
+          take_copy
+          wrap_transformer "$prep" || drop "$problem" "nothing was changed"
+          migrate_copy "$prep/data"
+        done
         tell_transformer >"$work/transformed"
         [ "$(db_lock "$data")" = held ] || drop "etcd stopped while the copy was made" "start it"
         if [ "$code" = 0 ] && [ "$last" = "no v2 keys to migrate" ]; then

@@ -3,6 +3,7 @@
 import Actions
 import Fleet
 import Playbooks
+import Remote
 import TestSupport
 import Testing
 
@@ -66,6 +67,45 @@ struct EtcdPrepareTests {
             #expect(evidence.values["keys"] == "0" && evidence.values["prepared"] != "true", "\(evidence)")
             _ = try await member.service("started").perform(member.context("steps.4/n1"))
             #expect(try await member.v3Keys() == 0)
+        }
+    }
+
+    /// Copies the first time as it would have come out in the midst of etcd's writing of a snapshot: first the file is
+    /// there in part, then whole, but without its record in the WAL.
+    private static func copyTooEarly(_ member: LiveMember, _ what: String) -> String {
+        let early =
+            what == "a snapshot without its record"
+            ? "cp() { /bin/cp -a -t \"$to\" -- \(member.root)/early/*.wal; }; files=.wal"
+            : "cp() { /bin/cp \"$@\" && truncate -s 200 -- \"$to\"/*.snap; }; files=.snap"
+        return """
+            #!/bin/sh
+            case "$*" in *"-t "*) ;; *) exec /bin/cp "$@" ;; esac
+            to=${*#*-t }; to=${to%% -- *}
+            \(early)
+            case "$*" in *"$files"*) if mkdir \(member.root)/once 2>/dev/null; then cp "$@"; exit; fi ;; esac
+            exec /bin/cp "$@"
+            """
+    }
+
+    @Test(arguments: ["a snapshot without its record", "a part of a snapshot"])
+    func `a copy that is taken while etcd writes a snapshot is taken anew`(_ what: String) async throws {
+        try await LiveMember.with { member in
+            try await member.sh("echo --snapshot-count=60 >\(member.root)/args")
+            try await member.control("start")
+            try await member.fill(40)
+            try await member.sh("cp -a \(member.data)/member/wal \(member.root)/early")
+            #expect(try await member.sh("ls \(member.data)/member/snap/*.snap").exitCode != 0)
+            try await member.fill(120)
+            try await member.sh("until ls \(member.data)/member/snap/*.snap >/dev/null 2>&1; do sleep 0.05; done")
+            try await member.sh(
+                "mkdir \(member.root)/bin; cat >\(member.root)/bin/cp; chmod 755 \(member.root)/bin/cp",
+                input: Self.copyTooEarly(member, what)
+            )
+            var racing = member
+            racing.host = LocalHost(name: "n1", prelude: "PATH=\(member.root)/bin:$PATH\n")
+            let made = try await prepare(member).perform(racing.context(step))
+            #expect(try await member.sh("test -d \(member.root)/once").exitCode == 0)
+            #expect(made.values["keys"] == "120", "\(made)")
         }
     }
 
