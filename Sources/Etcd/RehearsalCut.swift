@@ -10,8 +10,12 @@
 /// An entry that was never committed may stand in the WAL a second time, from a later term, and what follows the first
 /// one is then void. So the cut is made in front of the first entry INDEX + 1 behind the last entry INDEX, which is
 /// committed.
+///
+/// etcd writes a snapshot beside its work, and its record into the WAL when the file is whole, behind entries that came
+/// meanwhile: `08 04 10` CRC `1a` LENGTH, and in it `08` INDEX `10` TERM. A snapshot whose record is behind the cut is
+/// dropped, as one that `etcdctl migrate` would not find; the one before it and more entries come to the same.
 enum RehearsalCut {
-    /// - `cut_copy DIR`: drops the snapshots of DIR/snap behind `INDEX`, and cuts the WAL in DIR/wal; sets `cut` to `yes`,
+    /// - `cut_copy DIR`: drops the snapshots of DIR/snap behind `INDEX` or the cut, and cuts the WAL in DIR/wal; sets `cut` to `yes`,
     ///   to `no` where there is nothing behind `INDEX`, and to `unknown`.
     static let shellFunctions = #"""
         varint() {
@@ -37,6 +41,10 @@ enum RehearsalCut {
           case "$(hex "$1" "$start" 8)" in ????????00000000|????????0000008[0-7]) return 0 ;; esac
           return 1
         }
+        has_record() { # INDEX FILE…
+          record="(?s)\x08\x04\x10.{1,5}?\x1a.\x08$(varint "$1")\x10"; shift
+          grep -zqaUP "$record" "$@"
+        }
         cut_copy() {
           cut=unknown
           for file in "$1"/snap/*.snap; do
@@ -44,6 +52,7 @@ enum RehearsalCut {
             if [ -e "$file" ] && [ $((0x$name)) -gt "$INDEX" ]; then rm -f -- "$file"; fi
           done
           printf x | grep -zqP x 2>/dev/null || return 0
+          copied=$1
           set -- "$1"/wal/*.wal
           # Where INDEX is that of a snapshot, its entry may be gone.
           first=$1
@@ -59,6 +68,11 @@ enum RehearsalCut {
               frame "$file" "$offset" && truncate -s "$start" -- "$file" || { cut=unknown; return 0; }
               cut=yes; break
             done
+          done
+          if [ "$cut" != yes ]; then return 0; fi
+          for file in "$copied"/snap/*.snap; do
+            name=${file##*-}; name=${name%.snap}
+            if [ -e "$file" ] && ! has_record $((0x$name)) "$copied"/wal/*.wal; then rm -f -- "$file"; fi
           done
         }
 

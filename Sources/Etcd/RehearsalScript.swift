@@ -6,6 +6,7 @@ enum RehearsalScript {
 
     /// - `drop WHY [REMEDY]`: ends the script; the trap removes the scratch directory.
     /// - `below PID`: all processes below one.
+    /// - `worked PID`: milliseconds of processor time that a process and all below it have taken.
     /// - `leave`: the trap. Nothing that was started is left, nor any file.
     /// - `watch`: runs beside everything else, and ends it when nobody listens any more, when the disk of the scratch
     ///   directory gets full, when a run begins on the cluster, or when the time is over. The tools are killed, so that
@@ -17,6 +18,11 @@ enum RehearsalScript {
             { pid = $1; sub(/^.*\) /, ""); parent[pid] = $2 }
             END { for (pid in parent) for (up = pid; up in parent && up > 1; up = parent[up])
               if (parent[up] == root) { print pid; break } }'
+        }
+        worked() {
+          for process in "$1" $(below "$1"); do cat "/proc/$process/stat" 2>/dev/null; done |
+            awk -v ticks="$(getconf CLK_TCK 2>/dev/null || echo 100)" '
+              { sub(/^.*\) /, ""); sum += $12 + $13 } END { printf "%d", sum * 1000 / ticks }'
         }
         leave() {
           code=$?
@@ -118,12 +124,15 @@ enum RehearsalScript {
     /// whole, and what is left of it when what is at rest was backed up ahead. A file counts as at rest after a second;
     /// the last segment gets a new time, as one that etcd writes to.
     private static let copy = #"""
+        take_copy() {
+          copy_files "$prep/data/member" || drop "$problem"
+          cut_copy "$prep/data/member"
+          chown -R --reference="$snap" -- "$prep/data" || drop "cannot change owners in $prep"
+          chmod 700 -- "$prep/data" "$prep/data/member" "$prep/data/member/snap" "$prep/data/member/wal"
+        }
         began=$(milliseconds)
-        copy_files "$prep/data/member" || drop "$problem"
-        cut_copy "$prep/data/member"
+        take_copy
         say copy_milliseconds "$(($(milliseconds) - began))"; say cut "$cut"
-        chown -R --reference="$snap" -- "$prep/data" || drop "cannot change owners in $prep"
-        chmod 700 -- "$prep/data" "$prep/data/member" "$prep/data/member/snap" "$prep/data/member/wal"
         now "the backup"
         began=$(milliseconds)
         back_up() {
@@ -145,6 +154,13 @@ enum RehearsalScript {
         wrap_transformer "$prep" || drop "$problem"
         began=$(milliseconds)
         migrate_copy "$prep/data"
+        while comes_too_early; do
+          rm -rf -- "$prep/data"
+          take_copy
+          wrap_transformer "$prep" || drop "$problem"
+          began=$(milliseconds)
+          migrate_copy "$prep/data"
+        done
         say milliseconds "$(($(milliseconds) - began))"
         tell_migration
         if [ "$code" != 0 ] || [ -s "$work/noise" ]; then exit 0; fi
@@ -183,7 +199,7 @@ enum RehearsalScript {
           alive "$tried" || { say unstarted "$(tail -n 1 "$work/log" | cut -c 1-300)"; exit 0; }
           sleep 0.02
         done
-        say start_milliseconds "$(($(milliseconds) - began))"
+        say start_milliseconds "$(($(milliseconds) - began))"; say start_processor_milliseconds "$(worked "$tried")"
         until curl -q -s -m 5 --unix-socket localhost:1 http://localhost/health 2>/dev/null | grep -q '"health": *"*true'; do
           alive "$tried" || { say unstarted "$(tail -n 1 "$work/log" | cut -c 1-300)"; exit 0; }
           sleep 0.02

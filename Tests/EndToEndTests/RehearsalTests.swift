@@ -142,8 +142,10 @@ extension EndToEnd {
             }
         }
 
-        @Test func `members are equal while somebody writes, and no write fails`() async throws {
-            try await ClusterFixture.with { cluster in
+        /// Also where etcd writes one snapshot after the other meanwhile.
+        @Test(arguments: [nil, 30])
+        func `members are equal while somebody writes, and no write fails`(_ snapshotCount: Int?) async throws {
+            try await ClusterFixture.with(options: LabOptions(snapshotCount: snapshotCount)) { cluster in
                 try await cluster.seed(LabSeed(keys: 500, kinds: false))
                 let node = cluster.nodes[0]
                 // In the background of the node, each write with its status.
