@@ -11,12 +11,15 @@ import Rollout
 /// `etcdctl migrate` drops every key that has a name beginning with `_` in its path. Here they are read from the v2 stores
 /// of all members, which must have them alike, and written to v3 as they are. Each write happens only where no such key
 /// is, so the step may be done again, and what somebody has written to v3 meanwhile is never overwritten.
+///
+/// Where there were to be none, they are looked for as well: no fingerprint shows one that was written after the preflight.
 package struct EtcdHiddenKeys: Action {
     package static let schema = ActionSchema(
         word: "etcd_hidden_keys",
         summary: """
             After a migration and while nothing writes, copy the keys that etcdctl does not migrate, those below a name that \
-            begins with _, from v2 to v3 (copy), or name those that are left out (skip). Otherwise does nothing.
+            begins with _, from v2 to v3 (copy), name those that are left out (skip), or halt when v3 has not all that v2 has (refuse). \
+            Otherwise does nothing.
             """,
         parameters: [
             HiddenKeysPolicy.parameter("What is done with hidden keys; as in `etcd_ready`."),
@@ -65,7 +68,8 @@ package struct EtcdHiddenKeys: Action {
 
     package func perform(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
         switch policy {
-        case .refuse, .warn, .allow:
+        case .refuse: return try await refuseMissing(context)
+        case .warn, .allow:
             return .switchedOff("hidden keys were not to be copied (\(policy.rawValue))")
         case .skip:
             let names = HiddenListing.shown(try await agreed(context).keys.keys.keys)
@@ -106,7 +110,7 @@ package struct EtcdHiddenKeys: Action {
     // MARK: - v2
 
     /// The hidden keys, which all members have alike.
-    private func agreed(_ context: ActionContext) async throws(ActionFailure) -> HiddenListing {
+    func agreed(_ context: ActionContext) async throws(ActionFailure) -> HiddenListing {
         let nodes = context.etcdNodes
         let answers = await ClusterProbe.hiddenKeys(nodes)
         var listings: [(name: String, listing: HiddenListing)] = []
@@ -171,7 +175,8 @@ package struct EtcdHiddenKeys: Action {
         in v3: KeyListing,
         _ writing: V3Writing
     ) throws(ActionFailure) -> [KeyListing.Name] {
-        let problems = problems(of: chosen, on: writing.node.name, v3, mayBeMissing: Set(chosen.keys))
+        let problems = differences(of: chosen, in: v3, mayBeMissing: Set(chosen.keys))
+            .map { "\(writing.node.name): \($0.words)" }
         guard problems.isEmpty else {
             throw ActionFailure(
                 "v3 has hidden keys with other values, which are not overwritten",
@@ -191,36 +196,43 @@ package struct EtcdHiddenKeys: Action {
         var problems: [String] = []
         for node in writing.nodes {
             let v3 = try await writing.read(chosen.keys.sorted(), on: node)
-            problems += Self.problems(of: chosen, on: node.name, v3, mayBeMissing: mayExpire)
+            problems += Self.differences(of: chosen, in: v3, mayBeMissing: mayExpire).map {
+                "\(node.name): \($0.words)"
+            }
         }
         if problems.isEmpty { return }
         throw ActionFailure(
             "hidden keys are not in v3 as they are in v2",
-            problems: Array(problems.prefix(10)) + (problems.count > 10 ? ["and \(problems.count - 10) more"] : []),
+            problems: Self.firstLines(problems),
             remedy: "somebody else writes to v3: stop that, decide which value is right, then `pawl resume`"
         )
     }
 
-    private static func problems(
+    /// What v3 lacks, or has with another value, in the order of the names.
+    static func differences(
         of chosen: [KeyListing.Name: StoredKey],
-        on host: String,
-        _ v3: KeyListing,
-        mayBeMissing: Set<KeyListing.Name>
-    ) -> [String] {
+        in v3: KeyListing,
+        mayBeMissing: Set<KeyListing.Name> = []
+    ) -> [(name: KeyListing.Name, words: String)] {
         chosen.sorted { $0.key.lexicographicallyPrecedes($1.key) }.compactMap { name, key in
             let shown = String(decoding: name, as: UTF8.self)
             guard let found = v3.keys[name] else {
-                return mayBeMissing.contains(name) ? nil : "\(host): \(shown) is not in v3"
+                return mayBeMissing.contains(name) ? nil : (name, "\(shown) is not in v3")
             }
             if found.value == key.value { return nil }
-            return "\(host): \(shown) (v2: modified \(key.modified), \(key.digest); "
-                + "v3: revision \(found.modified), \(found.digest))"
+            let words =
+                "\(shown) (v2: modified \(key.modified), \(key.digest); v3: revision \(found.modified), \(found.digest))"
+            return (name, words)
         }
     }
 
     // MARK: - Words
 
-    private static func list(_ names: [String]) -> String {
+    static func firstLines(_ lines: [String]) -> [String] {
+        lines.prefix(10) + (lines.count > 10 ? ["and \(lines.count - 10) more"] : [])
+    }
+
+    static func list(_ names: [String]) -> String {
         names.prefix(10).joined(separator: ", ") + (names.count > 10 ? " and \(names.count - 10) more" : "")
     }
 
@@ -253,5 +265,5 @@ package struct EtcdHiddenKeys: Action {
 
 extension Collection<KeyListing.Name> {
     /// In the order of their bytes.
-    fileprivate func sorted() -> [KeyListing.Name] { sorted { $0.lexicographicallyPrecedes($1) } }
+    func sorted() -> [KeyListing.Name] { sorted { $0.lexicographicallyPrecedes($1) } }
 }

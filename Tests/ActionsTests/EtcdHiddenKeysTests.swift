@@ -124,7 +124,7 @@ struct EtcdHiddenKeysTests {
                 var stranger = other.targets()[0]
                 stranger = ActionTarget(host: LocalHost(name: "n2"), variables: stranger.variables)
                 let context = cluster.context(MemoryFacts(), targets: cluster.targets() + [stranger])
-                for policy in ["copy", "skip"] {
+                for policy in ["copy", "skip", "refuse"] {
                     let message = try await failure(of: action(policy), context)
                     #expect(message.contains("not the same on n1 and n2"), "\(message)")
                     #expect(message.contains("/_differs") && !message.contains("/_same"), "\(message)")
@@ -140,12 +140,62 @@ struct EtcdHiddenKeysTests {
             let evidence = try await action("skip").perform(cluster.context(facts))
             #expect(evidence.summary.hasPrefix("5 hidden keys are left out: /_dir/visible/_twice"), "\(evidence)")
             #expect(evidence.values["left_out"] == "5")
-            for policy in ["refuse", "warn", "allow"] {
+            for policy in ["warn", "allow"] {
                 let idle = try action(policy)
                 #expect(idle.traits.effect == .readOnly)
                 _ = try await idle.perform(cluster.context(facts))
             }
             #expect(try await names(cluster).count == 10)
+        }
+    }
+
+    @Test func `refuse halts for what v3 has not, and is content with what somebody has put there`() async throws {
+        // A snapshot every few writes, so that the newest keys are in the WAL only, and others in the snapshot, too.
+        try await EtcdCluster.with(arguments: ["--enable-v2=true", "--snapshot-count=10"]) { cluster in
+            let facts = try await migrate(cluster)
+            let context = cluster.context(facts)
+            #expect(try action("refuse").traits.effect == .readOnly)
+            try await cluster.put([("/_late", "secret")])
+            let message = try await failure(of: action("refuse"), context)
+            #expect(message.contains("6 hidden keys of v2 are not in v3 as they are in v2"), "\(message)")
+            #expect(message.contains("/_late is not in v3, on all members"), "\(message)")
+            #expect(!message.contains("secret") && !message.contains("/_gone"), "\(message)")
+            #expect(try await names(cluster).count == 10, "nothing is written")
+
+            _ = try await action("copy").perform(context)
+            try await cluster.sh("etcdctl --endpoints $url put /_late other; etcdctl --endpoints $url del /app/_inner")
+            let rest = try await failure(of: action("refuse"), context)
+            #expect(rest.contains("2 hidden keys of v2 are not in v3"), "\(rest)")
+            #expect(rest.contains("/_late (v2: modified") && rest.contains("/app/_inner is not in v3"), "\(rest)")
+            #expect(!rest.contains("other") && !rest.contains("/_plain"), "\(rest)")
+
+            // The two ways that the remedy tells.
+            try await cluster.sh("etcdctl --endpoints $url put /_late secret")
+            try await cluster.sh("curl -sf -o /dev/null -X DELETE $url/v2/keys/app/_inner")
+            let evidence = try await action("refuse").perform(context)
+            #expect(evidence.summary.hasPrefix("5 hidden keys are in v3 as they are in v2: /_dir"), "\(evidence)")
+            for (key, _) in Self.hidden + [("/_late", "")] where key != "/app/_inner" {
+                try await cluster.sh("curl -sf -o /dev/null -X DELETE $url/v2/keys\(key)")
+            }
+            let none = try await action("refuse").perform(context)
+            #expect(none.summary == "no member has hidden keys", "\(none)")
+        }
+    }
+
+    @Test func `a member that alone lacks a hidden key in v3 is named`() async throws {
+        try await EtcdCluster.with(size: 1) { cluster in
+            try await EtcdCluster.with(size: 1) { other in
+                for one in [cluster, other] { try await one.put([("/_same", "1")]) }
+                try await cluster.sh("etcdctl --endpoints $url put /_same 1")
+                var stranger = other.targets()[0]
+                stranger = ActionTarget(host: LocalHost(name: "n2"), variables: stranger.variables)
+                let context = cluster.context(MemoryFacts(), targets: cluster.targets() + [stranger])
+                let message = try await failure(of: action("refuse"), context)
+                #expect(
+                    message.contains("1 hidden keys of v2") && message.contains("/_same is not in v3, on n2"),
+                    "\(message)"
+                )
+            }
         }
     }
 
