@@ -152,6 +152,10 @@ package struct EtcdReady: Action {
                 ("\(node.name):db_label", facts.node.databaseLabel ?? ""),
             ]
         }
+        // A rollback must tell them from users that were made since. Without an answer all will count as such.
+        if let node = nodes.first(where: { $0.name == name }), let users = try? await ClusterProbe.v3Users(node) {
+            values.append((RollbackFact.v3Users, V3Writes.before(users)))
+        }
         // Last: its presence says that the others are there, and that this run is a migration.
         values.append(("baseline_fingerprint", fingerprint.digest))
         for (name, value) in values { try await context.facts.record(name, value) }

@@ -132,6 +132,8 @@ package enum RollbackFact {
     package static let changedData = "origin_changed_data"
     /// Of a host: the revision that the migration left.
     package static let migratedRevision = "origin_migrated_revision"
+    /// The users that v3 had before the run, a list in JSON; missing where it could not be asked.
+    package static let v3Users = "v3_users"
     /// The v2 store at the freeze; with `Permanent`, without the keys that expire.
     package static let fingerprint = "origin_fingerprint"
     package static let permanentFingerprint = "origin_permanent_fingerprint"

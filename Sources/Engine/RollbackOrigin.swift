@@ -59,6 +59,7 @@ struct RollbackOrigin: Sendable {
             if let value = facts[name], !value.isEmpty { carried[other ?? name] = value }
         }
         carry("cluster_id")
+        carry(RollbackFact.v3Users)
         carry("gate_fingerprint", as: RollbackFact.fingerprint)
         carry("gate_permanent_fingerprint", as: RollbackFact.permanentFingerprint)
         let begun = Set(history.map(\.step))

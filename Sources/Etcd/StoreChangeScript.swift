@@ -36,7 +36,8 @@ extension EtcdSettings {
                 value.map { [name, $0] } ?? []
             } + ["watch", "", "--prefix", "--prev-kv", "--rev", String(revision), "-w", "json"]
         return """
-            { timeout 3 \(ShellQuoting.line(words)) 2>/dev/null </dev/null; } | head -c 1048576 \
+            { \(login?.environment ?? "")timeout 3 \(ShellQuoting.line(words)) 2>/dev/null </dev/null; } \
+            | head -c 1048576 \
             | awk \(ShellQuoting.quote(Self.v3Program))
             true
             """

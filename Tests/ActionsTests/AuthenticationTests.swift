@@ -41,9 +41,9 @@ struct AuthenticationTests {
         try await EtcdCluster.with { cluster in
             try await cluster.put([("/a", "1")])
             let file = try await turnOn(cluster)
-            _ = try await ready().perform(
-                cluster.context(MemoryFacts(), targets: cluster.targets(login("root", file)))
-            )
+            let facts = MemoryFacts()
+            _ = try await ready().perform(cluster.context(facts, targets: cluster.targets(login("root", file))))
+            #expect(facts.fact(RollbackFact.v3Users) == #"["guest","root"]"#)
             try Data("wrong".utf8).write(to: URL(filePath: file + "-wrong"))
             let cases: [([String: Value], String)] = [
                 ([:], "set etcd_auth_user to a user with the role root"),
@@ -90,6 +90,23 @@ struct AuthenticationTests {
             let bad = cluster.context(facts, targets: cluster.targets(login("root", wrong)))
             let refused = try await failure(of: EtcdCanary(Parameters([:])), bad)
             #expect(refused.contains("invalid user ID or password"), "\(refused)")
+        }
+    }
+
+    @Test func `a v3 write during the roll is named`() async throws {
+        try await EtcdCluster.with { cluster in
+            try await cluster.put([("/a", "1")])
+            let file = try await turnOn(cluster)
+            let facts = MemoryFacts()
+            let context = cluster.context(facts, targets: cluster.targets(login("root", file)))
+            _ = try await ready().perform(context)
+            _ = try await EtcdConsistent(Parameters([:])).perform(context)
+            try await cluster.migrate(0, facts)
+            let user = "ETCDCTL_USER=root:\"$(cat \(ShellQuoting.quote(file)))\""
+            try await cluster.sh("\(user) etcdctl --endpoints $url put /v3 x")
+            let message = try await failure(of: EtcdConsistent(Parameters([:])), context)
+            #expect(message.contains("n1, v3: /v3: added at index"), "\(message)")
+            #expect(message.contains("n2, v3: /v3: added at index 2, new sha256:2d711642b726"), "\(message)")
         }
     }
 

@@ -198,6 +198,18 @@ struct EtcdRollbackTests {
         #expect(V3Writes.written(revision, before: before, migrated: migrated) == expected)
     }
 
+    @Test func `users are v3 writes when they were not there before the run`() {
+        let before = V3Writes.before(["root", "a\nb"])
+        #expect(V3Writes.changes(of: ["a\nb", "root"], since: before) == [])
+        #expect(V3Writes.changes(of: [], since: V3Writes.before([])) == [])
+        #expect(
+            V3Writes.changes(of: ["root", "late"], since: before)
+                == ["1 users were made in v3: late", "1 users were removed in v3: a\nb"]
+        )
+        // A run of an earlier version did not ask: none is taken for one that was there.
+        #expect(V3Writes.changes(of: ["root"], since: nil) == ["1 users were made in v3: root"])
+    }
+
     @Test func `the commands that replace a member are exact`() {
         let members = MemberList([
             ListedMember(id: EtcdID(0xA), name: "etcd1", peerURLs: ["http://10.0.0.1:2380"]),

@@ -57,15 +57,9 @@ extension EndToEnd {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 60))
                 try await cluster.putV2(cluster.nodes[0], "/app/session", "soon", ttl: 900)
-                let words = ["-e", "ttl_keys=lease", "-e", "canary=each"] + ClusterFixture.json
+                let words = ["-e", "ttl_keys=lease", "-e", "canary=each"]
                 let arguments = cluster.runArguments(ClusterFixture.playbook, words)
-                let killed = try await cluster.follow(arguments) { pawl in
-                    try await pawl.wait(for: action) { $0.starts(action) }
-                    pawl.send(SIGKILL)
-                }
-                #expect(killed.exitCode == 128 + Int(SIGKILL), "\(killed.all)")
-                let resumed = try await cluster.pawl(cluster.resumeArguments)
-                #expect(resumed.exitCode == 0, "\(resumed.all)")
+                _ = try await cluster.expectKilledAndResumed(arguments, at: action)
                 let leases = try await cluster.etcdctl(cluster.nodes[0], "lease list")
                 #expect(leases.stdout.hasPrefix("found 1 leases"), "\(leases.all)")
                 for node in cluster.nodes {
@@ -86,14 +80,8 @@ extension EndToEnd {
                 let migrated = try await cluster.pawl(cluster.runArguments())
                 #expect(migrated.exitCode == 0, "\(migrated.all)")
                 let before = try await Self.contents(cluster, cluster.nodes[0])
-                let arguments = cluster.runArguments(Self.playbook(name), ClusterFixture.json)
-                let killed = try await cluster.follow(arguments) { pawl in
-                    try await pawl.wait(for: action) { $0.starts(action) }
-                    pawl.send(SIGKILL)
-                }
-                #expect(killed.exitCode == 128 + Int(SIGKILL), "\(killed.all)")
-                let resumed = try await cluster.pawl(cluster.resumeArguments)
-                #expect(resumed.exitCode == 0, "\(resumed.all)")
+                let arguments = cluster.runArguments(Self.playbook(name))
+                _ = try await cluster.expectKilledAndResumed(arguments, at: action)
                 for node in cluster.nodes {
                     #expect(try await Self.contents(cluster, node) == before)
                     #expect(try await !Self.snapshots(node).isEmpty)

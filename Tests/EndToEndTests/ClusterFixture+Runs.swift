@@ -12,12 +12,13 @@ extension ClusterFixture {
     }
 
     var resumeArguments: [String] { ["resume", "--state", stateDirectory] }
+    var rollbackArguments: [String] { ["rollback", "--yes", "--state", stateDirectory] }
     static let json = ["--format", "json"]
 
     /// The nodes in the order in which a run would change them.
-    func rollingOrder() async throws -> [LabNode] {
+    func rollingOrder(inventory: String? = nil) async throws -> [LabNode] {
         struct Plan: Decodable { var hosts: [String] }
-        let output = try await pawl(["plan", "-i", inventory, Self.playbook] + Self.json)
+        let output = try await pawl(["plan", "-i", inventory ?? self.inventory, Self.playbook] + Self.json)
         try #require(output.exitCode == 0, "\(output.stderr)")
         return try JSONDecoder().decode(Plan.self, from: Data(output.stdout.utf8)).hosts.map(node)
     }
@@ -96,9 +97,14 @@ extension ClusterFixture {
     /// Writes one key through the v2 API of a node.
     func putV2(_ node: LabNode, _ key: String, _ value: String, ttl: Int? = nil) async throws {
         let ttl = ttl.map { " -d ttl=\($0)" } ?? ""
-        let url = "\(node.clientURL)/v2/keys\(key)"
-        let curl = (["curl", "-sS", "--fail", "--noproxy", "'*'"] + node.curlWords).joined(separator: " ")
-        try await node.check("\(curl) -o /dev/null -X PUT '\(url)' -d 'value=\(value)'\(ttl)")
+        try await curl(node, "-o /dev/null -X PUT '\(node.clientURL)/v2/keys\(key)' -d 'value=\(value)'\(ttl)")
+    }
+
+    /// What a member answers; it must not be a refusal.
+    @discardableResult
+    func curl(_ node: LabNode, _ words: String) async throws -> String {
+        let curl = ["curl", "-sS", "--fail", "--noproxy", "'*'"] + node.curlWords
+        return try await node.check((curl + [words]).joined(separator: " "))
     }
 
     // MARK: - What must be true
@@ -117,6 +123,51 @@ extension ClusterFixture {
             }
         }
         #expect(hashes.count == 1, "\(hashes)", sourceLocation: sourceLocation)
+    }
+
+    /// Every member is healthy, holds nothing in v3, and all hold the same keys in v2.
+    func expectServingV2(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        var stores: Set<String> = []
+        for node in nodes {
+            #expect(try await isHealthy(node), "\(node.name)", sourceLocation: sourceLocation)
+            #expect(try await revision(of: node) == 1, "\(node.name)", sourceLocation: sourceLocation)
+            let listing = try await curl(node, "'\(node.clientURL)/v2/keys/?recursive=true&sorted=true'")
+            // The seconds that are left go on between two members.
+            stores.insert(listing.replacing(#/"ttl":\d+/#, with: ""))
+        }
+        #expect(stores.count == 1, sourceLocation: sourceLocation)
+    }
+
+    /// Everything that was changed is taken back: all members serve v2 alone, and nothing of pawl's is left.
+    func expectBack(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        try await expectServingV2(sourceLocation: sourceLocation)
+        for node in nodes {
+            let left = try await node.run(
+                "ls \(node.dataDirectory)/member/snap | grep pawl; ls /etc/systemd/system/etcd.service.d /var/lib/pawl/service/*.hold"
+            )
+            #expect(left.standardOutput == "", "\(node.name)", sourceLocation: sourceLocation)
+        }
+    }
+
+    /// Takes the newest run back.
+    func expectTakenBack(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        let back = try await pawl(rollbackArguments)
+        #expect(back.exitCode == 0, "\(back.all)", sourceLocation: sourceLocation)
+        try await expectBack(sourceLocation: sourceLocation)
+    }
+
+    /// Migrates members that are set up in another way than the lab's, of which a plan finds this out, and takes them back.
+    func expectMigratedAndTakenBack(
+        inventory: String,
+        finding words: [String],
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let plan = try await pawl(["plan", "-i", inventory, Self.playbook])
+        for word in words { #expect(plan.stdout.contains(word), "\(plan.all)", sourceLocation: sourceLocation) }
+        let output = try await pawl(runArguments(inventory: inventory))
+        #expect(output.exitCode == 0, "\(output.all)", sourceLocation: sourceLocation)
+        try await expectMigrated(sourceLocation: sourceLocation)
+        try await expectTakenBack(sourceLocation: sourceLocation)
     }
 
     /// Members that no run has touched.

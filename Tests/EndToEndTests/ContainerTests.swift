@@ -41,18 +41,8 @@ extension EndToEnd {
             """#
 
         /// The commands of the example inventory, with the other program's name.
-        private static func inventory(of cluster: ClusterFixture) throws -> String {
-            let path = "\(cluster.directory)/containers.yaml"
-            let example = try String(
-                contentsOfFile: ClusterFixture.repository + "/inventories/containers.yaml",
-                encoding: .utf8
-            )
-            let commands = example.split(separator: "\n").filter { $0.hasPrefix("        etcd_st") }
-            try #require(commands.count == 3)
-            let words = commands.map { $0.dropFirst(4).replacing("docker ", with: "podman ") + "\n" }.joined()
-            let lab = try String(contentsOfFile: cluster.inventory, encoding: .utf8)
-            try (lab + words).write(toFile: path, atomically: true, encoding: .utf8)
-            return path
+        private static func commands() throws -> String {
+            try ClusterFixture.exampleCommands("containers.yaml").replacing("docker ", with: "podman ")
         }
 
         @Test func `members in containers are migrated with the commands of the example, and taken back`() async throws
@@ -60,18 +50,12 @@ extension EndToEnd {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 50))
                 for node in cluster.nodes { try await node.check(Self.move) }
-                let inventory = try Self.inventory(of: cluster)
-
-                let plan = try await cluster.pawl(["plan", "-i", inventory, ClusterFixture.playbook])
-                #expect(plan.stdout.contains("etcd_data_dir=/var/lib/etcd/default"), "\(plan.all)")
-                #expect(plan.stdout.contains("etcd_user=root"), "\(plan.all)")
-                let output = try await cluster.pawl(cluster.runArguments(inventory: inventory))
-                #expect(output.exitCode == 0, "\(output.all)")
-                try await cluster.expectMigrated()
-                let back = try await cluster.pawl(["rollback", "--yes", "--state", cluster.stateDirectory])
-                #expect(back.exitCode == 0, "\(back.all)")
+                let inventory = try cluster.inventory(adding: Self.commands())
+                try await cluster.expectMigratedAndTakenBack(
+                    inventory: inventory,
+                    finding: ["etcd_data_dir=/var/lib/etcd/default", "etcd_user=root"]
+                )
                 for node in cluster.nodes {
-                    #expect(try await cluster.revision(of: node) == 1)
                     #expect(try await node.check("podman ps --quiet --filter 'name=^etcd$'") != "")
                 }
             }
@@ -81,13 +65,14 @@ extension EndToEnd {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 50))
                 for node in cluster.nodes { try await node.check(Self.move) }
-                let inventory = try Self.inventory(of: cluster)
-                let path = "\(cluster.directory)/meddled.yaml"
                 // Whoever looks after the containers starts this one again as soon as it is down.
-                try String(contentsOfFile: inventory, encoding: .utf8)
-                    .replacing("podman stop --time 100 etcd", with: "podman stop --time 100 etcd; podman start etcd")
-                    .write(toFile: path, atomically: true, encoding: .utf8)
-                let output = try await cluster.pawl(cluster.runArguments(inventory: path))
+                let stop = "podman stop --time 100 etcd"
+                let commands = try Self.commands()
+                try #require(commands.contains(stop))
+                let inventory = try cluster.inventory(
+                    adding: commands.replacing(stop, with: "\(stop); podman start etcd")
+                )
+                let output = try await cluster.pawl(cluster.runArguments(inventory: inventory))
                 #expect(output.exitCode == 3, "\(output.all)")
                 for node in cluster.nodes { #expect(try await cluster.revision(of: node) == 1) }
             }

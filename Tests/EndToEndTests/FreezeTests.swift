@@ -93,13 +93,9 @@ extension EndToEnd {
                 let order = try await cluster.rollingOrder()
                 let arguments = cluster.runArguments(
                     ClusterFixture.playbook,
-                    Self.firewall + ["-e", "etcd_firewall_dead_man=8s"] + ClusterFixture.json
+                    Self.firewall + ["-e", "etcd_firewall_dead_man=8s"]
                 )
-                let killed = try await cluster.follow(arguments) { pawl in
-                    try await pawl.wait(for: "the second migration") { $0.starts("etcd_migrate", on: order[1].name) }
-                    pawl.send(SIGKILL)
-                }
-                #expect(killed.exitCode == 128 + Int(SIGKILL), "\(killed.all)")
+                try await cluster.expectKilled(arguments, at: "etcd_migrate", on: order[1].name)
                 #expect(try await !Self.reaches(order[1], order[0]), "the rule went with the controller")
                 try await order[1].check(
                     """
@@ -148,7 +144,7 @@ extension EndToEnd {
                 )
                 #expect(try await cluster.traces(of: [order[1], order[2]]) == before)
                 #expect(try await !Self.reaches(order[1], order[2]), "the ports stay closed while the run is halted")
-                let rolledBack = try await cluster.pawl(["rollback", "--yes", "--state", cluster.stateDirectory])
+                let rolledBack = try await cluster.pawl(cluster.rollbackArguments)
                 #expect(rolledBack.exitCode == 0, "\(rolledBack.all)")
                 #expect(try await cluster.revision(of: order[0]) == 1)
                 #expect(try await Self.reaches(order[1], order[2]))

@@ -27,16 +27,8 @@ extension EndToEnd {
                     ("the start", { $0.starts("service", on: second.name) && $0.step?.contains("4") == true }),
                     ("the health check", { $0.starts("etcd_healthy", on: second.name) }),
                 ]
-                var arguments = cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json)
-                for (what, point) in points {
-                    // The kill before may have come so late that this step's work was done, and is found done.
-                    let output = try await cluster.follow(arguments) { pawl in
-                        if (try? await pawl.wait(for: what, point)) != nil { pawl.send(SIGKILL) }
-                    }
-                    if output.exitCode == 0 { return try await cluster.expectMigrated() }
-                    #expect(output.exitCode == 128 + Int(SIGKILL), "\(what): \(output.all)")
-                    arguments = cluster.resumeArguments + ClusterFixture.json
-                }
+                let isDone = try await cluster.expectKilledAtEach(of: points, cluster.runArguments())
+                if isDone { return try await cluster.expectMigrated() }
                 try await cluster.expectResumed()
             }
         }
@@ -47,13 +39,9 @@ extension EndToEnd {
                 try await cluster.seed(LabSeed(keys: 300))
                 let second = try await cluster.rollingOrder()[1]
                 try await Self.slowDownMigration(on: second, seconds: 2)
-                let killed = try await cluster.follow(
-                    cluster.runArguments(ClusterFixture.inPlace, ClusterFixture.json)
-                ) {
+                try await cluster.expectKilled(cluster.runArguments(ClusterFixture.inPlace)) {
                     try await Self.waitForMigration(on: second, $0)
-                    $0.send(SIGKILL)
                 }
-                #expect(killed.exitCode == 128 + Int(SIGKILL), "\(killed.all)")
                 let status = try await cluster.pawl(["status", "--state", cluster.stateDirectory])
                 #expect(status.stdout.contains("in doubt"), "\(status.all)")
                 #expect(status.stdout.contains("pawl resume"), "\(status.all)")

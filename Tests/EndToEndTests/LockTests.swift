@@ -96,11 +96,7 @@ extension EndToEnd {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 50))
                 let second = try await cluster.rollingOrder()[1]
-                let arguments = cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json)
-                _ = try await cluster.follow(arguments) { pawl in
-                    try await pawl.wait(for: "the second member") { $0.starts("backup", on: second.name) }
-                    pawl.send(SIGKILL)
-                }
+                try await cluster.expectKilled(cluster.runArguments(), at: "backup", on: second.name)
                 // As if it had been another machine.
                 for node in cluster.nodes {
                     let state = cluster.nodeState(node)
@@ -126,11 +122,7 @@ extension EndToEnd {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 50))
                 let first = try await cluster.rollingOrder()[0]
-                let arguments = cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json)
-                _ = try await cluster.follow(arguments) { pawl in
-                    try await pawl.wait(for: "the first member") { $0.starts("backup", on: first.name) }
-                    pawl.send(SIGKILL)
-                }
+                try await cluster.expectKilled(cluster.runArguments(), at: "backup", on: first.name)
                 // Each has a journal of its own and takes the run from the nodes, so both look for the same lock.
                 let outputs = try await withThrowingTaskGroup(of: ClusterFixture.Output.self) { group in
                     for number in 0..<2 {
@@ -149,12 +141,7 @@ extension EndToEnd {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 50))
                 let second = try await cluster.rollingOrder()[1]
-                let arguments = cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json)
-                let killed = try await cluster.follow(arguments) { pawl in
-                    try await pawl.wait(for: "the second member") { $0.starts("backup", on: second.name) }
-                    pawl.send(SIGKILL)
-                }
-                #expect(killed.exitCode == 128 + Int(SIGKILL), "\(killed.all)")
+                try await cluster.expectKilled(cluster.runArguments(), at: "backup", on: second.name)
                 let held = try await second.run("cat \(cluster.nodeState(second))/lock")
                 #expect(held.standardOutput.contains("reason=run"), "\(held)")
                 try await cluster.expectResumed()

@@ -26,9 +26,7 @@ extension EndToEnd {
                     let output = try await cluster.pawl(cluster.runArguments(playbook))
                     #expect(output.exitCode == 0, "\(output.all)")
                     try await cluster.expectMigrated()
-                    let back = try await cluster.pawl(["rollback", "--yes", "--state", cluster.stateDirectory])
-                    #expect(back.exitCode == 0, "\(back.all)")
-                    for node in cluster.nodes { #expect(try await cluster.revision(of: node) == 1) }
+                    try await cluster.expectTakenBack()
                 }
             }
         }

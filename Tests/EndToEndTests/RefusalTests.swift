@@ -164,11 +164,7 @@ extension EndToEnd {
         private static func inventory(of cluster: ClusterFixture, knownHosts: [String]) throws -> String {
             let record = "\(cluster.directory)/known_hosts"
             try (knownHosts.joined(separator: "\n") + "\n").write(toFile: record, atomically: true, encoding: .utf8)
-            let path = "\(cluster.directory)/inventory.yaml"
-            try String(contentsOfFile: cluster.inventory, encoding: .utf8)
-                .replacing(cluster.lab.layout.knownHosts, with: record)
-                .write(toFile: path, atomically: true, encoding: .utf8)
-            return path
+            return try cluster.inventory { $0.replacing(cluster.lab.layout.knownHosts, with: record) }
         }
     }
 }

@@ -119,11 +119,7 @@ extension EndToEnd {
                     #expect(output.stdout.contains("connecting again"), "\(what)")
                 }
                 let work = try await Work(cluster)
-                let killed = try await cluster.follow(work.arguments) { pawl in
-                    try await work.waitForBegin(pawl)
-                    pawl.send(SIGKILL)
-                }
-                #expect(killed.exitCode == 128 + Int(SIGKILL), "\(killed.all)")
+                try await cluster.expectKilled(work.arguments) { try await work.waitForBegin($0) }
                 let resumed = try await cluster.follow(cluster.resumeArguments + ClusterFixture.json) { pawl in
                     try await work.waitForBegin(pawl)
                     try await work.letItEnd()
@@ -181,12 +177,10 @@ extension EndToEnd {
                     systemctl unmask systemd-logind; systemctl start systemd-logind
                     """
                 )
-                let killed = try await cluster.follow(work.arguments) { pawl in
+                try await cluster.expectKilled(work.arguments) { pawl in
                     try await work.waitForBegin(pawl)
                     try await work.node.check("loginctl list-sessions --no-legend | grep -q admin")
-                    pawl.send(SIGKILL)
                 }
-                #expect(killed.exitCode == 128 + Int(SIGKILL), "\(killed.all)")
                 try await work.node.check(
                     "while loginctl list-sessions --no-legend | grep -q admin; do sleep 0.1; done"
                 )

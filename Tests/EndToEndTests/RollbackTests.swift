@@ -13,9 +13,9 @@ extension EndToEnd {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 200))
                 let run = try await Self.migrate(cluster)
-                let output = try await cluster.pawl(Self.rollback(cluster) + ClusterFixture.json)
+                let output = try await cluster.pawl(cluster.rollbackArguments + ClusterFixture.json)
                 #expect(output.exitCode == 0, "\(output.all)")
-                try await Self.expectBack(cluster)
+                try await cluster.expectBack()
                 let done = try output.events().filter { $0.event == "step_finished" && $0.action == "etcd_rollback" }
                 #expect(done.allSatisfy { $0.message?.hasPrefix("db-only") == true }, "\(done)")
                 let runs = try await cluster.pawl(["runs", "--state", cluster.stateDirectory])
@@ -23,7 +23,7 @@ extension EndToEnd {
                 let resumed = try await cluster.pawl(["resume", run, "--state", cluster.stateDirectory])
                 #expect(resumed.exitCode == 64, "\(resumed.all)")
                 #expect(resumed.stderr.contains("was taken back by run"), "\(resumed.all)")
-                let again = try await cluster.pawl(Self.rollback(cluster, [run]))
+                let again = try await cluster.pawl(cluster.rollbackArguments + [run])
                 #expect(again.exitCode == 0 && again.stderr.contains("nothing to take back"), "\(again.all)")
                 _ = try await Self.migrate(cluster)
                 try await cluster.expectMigrated()
@@ -34,21 +34,12 @@ extension EndToEnd {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 200))
                 let order = try await cluster.rollingOrder()
-                try await order[1].replaceProgram("/usr/bin/etcd", with: "echo 'etcd: broken on purpose' >&2; exit 1")
-                let halted = try await cluster.pawl(cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json))
-                #expect(halted.exitCode == 3, "\(halted.all)")
-                let commands = try halted.report().nextCommands?.map(\.command) ?? []
-                let offered = try #require(commands.first { $0.hasPrefix("pawl rollback ") }, "\(commands)")
-                #expect(try await !order[1].isEtcdRunning())
-                try await order[1].restoreProgram("/usr/bin/etcd")
-
-                // The command that the halt screen offers, as it stands there.
-                let words = offered.split(separator: " ").dropFirst().map(String.init)
-                let output = try await cluster.pawl(words + ["--yes"] + ClusterFixture.json)
+                let offered = try await Self.haltWithMemberDown(cluster, order[1])
+                let output = try await cluster.pawl(offered + ["--yes"] + ClusterFixture.json)
                 #expect(output.exitCode == 0, "\(output.all)")
                 let changed = try output.events().filter { $0.starts("etcd_rollback") }.compactMap(\.host)
                 #expect(changed == [order[1].name, order[0].name])
-                try await Self.expectBack(cluster)
+                try await cluster.expectBack()
             }
         }
 
@@ -61,7 +52,7 @@ extension EndToEnd {
                 try await cluster.putV2(nodes[1], "/later", "kept")
                 let before = try await cluster.traces(of: nodes)
 
-                let refused = try await cluster.pawl(Self.rollback(cluster) + ClusterFixture.json)
+                let refused = try await cluster.pawl(cluster.rollbackArguments + ClusterFixture.json)
                 #expect(refused.exitCode == 4, "\(refused.all)")
                 let report = try refused.report()
                 for text in ["1 writes since", "app/one", "--lose-v3-writes"] {
@@ -71,15 +62,15 @@ extension EndToEnd {
                 #expect(try await cluster.traces(of: nodes) == before)
 
                 let one = try await cluster.pawl(
-                    Self.rollback(cluster, ["--lose-v3-writes", "--limit", nodes[1].name])
+                    cluster.rollbackArguments + ["--lose-v3-writes", "--limit", nodes[1].name]
                 )
                 #expect(one.exitCode == 0, "\(one.all)")
                 #expect(try await cluster.revision(of: nodes[1]) == 1)
                 #expect(try await cluster.traces(of: [nodes[0], nodes[2]]) == [before[0], before[2]])
 
-                let rest = try await cluster.pawl(Self.rollback(cluster, ["--lose-v3-writes"]))
+                let rest = try await cluster.pawl(cluster.rollbackArguments + ["--lose-v3-writes"])
                 #expect(rest.exitCode == 0, "\(rest.all)")
-                try await Self.expectBack(cluster)
+                try await cluster.expectBack()
                 for node in nodes {
                     let later = try await node.check("curl -sS --noproxy '*' '\(node.clientURL)/v2/keys/later'")
                     #expect(later.contains("kept"))
@@ -103,18 +94,12 @@ extension EndToEnd {
                     ("another restore", { $0.starts("etcd_rollback") }),
                     ("the last proof", { $0.starts("etcd_rolled_back") && $0.phase == "postflight" }),
                 ]
-                var arguments = Self.rollback(cluster) + ClusterFixture.json
-                for (what, point) in points {
-                    let output = try await cluster.follow(arguments) { pawl in
-                        if (try? await pawl.wait(for: what, point)) != nil { pawl.send(SIGKILL) }
-                    }
-                    if output.exitCode == 0 { return try await Self.expectBack(cluster) }
-                    #expect(output.exitCode == 128 + Int(SIGKILL), "\(what): \(output.all)")
-                    arguments = cluster.resumeArguments + ClusterFixture.json
+                if try await cluster.expectKilledAtEach(of: points, cluster.rollbackArguments) {
+                    return try await cluster.expectBack()
                 }
                 let resumed = try await cluster.pawl(cluster.resumeArguments)
                 #expect(resumed.exitCode == 0, "\(resumed.all)")
-                try await Self.expectBack(cluster)
+                try await cluster.expectBack()
             }
         }
 
@@ -122,11 +107,7 @@ extension EndToEnd {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 100))
                 _ = try await Self.migrate(cluster)
-                let killed = try await cluster.follow(Self.rollback(cluster) + ClusterFixture.json) { pawl in
-                    try await pawl.wait(for: "the restore") { $0.starts("etcd_rollback") }
-                    pawl.send(SIGKILL)
-                }
-                #expect(killed.exitCode == 128 + Int(SIGKILL), "\(killed.all)")
+                let killed = try await cluster.expectKilled(cluster.rollbackArguments, at: "etcd_rollback")
                 let host = try killed.events().first { $0.starts("etcd_rollback") }?.host
                 let node = try cluster.node(try #require(host))
                 // Somebody takes the hold away and starts the unit.
@@ -138,7 +119,7 @@ extension EndToEnd {
                 )
                 let resumed = try await cluster.pawl(cluster.resumeArguments)
                 #expect(resumed.exitCode == 0, "\(resumed.all)")
-                try await Self.expectBack(cluster)
+                try await cluster.expectBack()
             }
         }
 
@@ -168,7 +149,7 @@ extension EndToEnd {
                 #expect(lines.count { $0.contains(#""state":"sound""#) } == 2, "\(lines)")
 
                 let before = try await cluster.traces(of: cluster.nodes)
-                let refused = try await cluster.pawl(Self.rollback(cluster) + ClusterFixture.json)
+                let refused = try await cluster.pawl(cluster.rollbackArguments + ClusterFixture.json)
                 #expect(refused.exitCode == 4, "\(refused.all)")
                 #expect(try refused.report().reason?.contains("not sound") == true, "\(refused.all)")
                 #expect(try await cluster.traces(of: cluster.nodes) == before)
@@ -177,10 +158,6 @@ extension EndToEnd {
 
         // MARK: - What the tests share
 
-        private static func rollback(_ cluster: ClusterFixture, _ more: [String] = []) -> [String] {
-            ["rollback", "--yes", "--state", cluster.stateDirectory] + more
-        }
-
         /// Migrates, and says which run did.
         private static func migrate(_ cluster: ClusterFixture) async throws -> String {
             let output = try await cluster.pawl(cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json))
@@ -188,26 +165,24 @@ extension EndToEnd {
             return try #require(try output.events().first).run
         }
 
-        /// Every member is healthy, holds nothing in v3, and all hold the same keys in v2; nothing of pawl's is left.
-        private static func expectBack(
+        /// Runs the migration up to a member that cannot be started again, which is mended after the halt.
+        ///
+        /// - Returns: the words of the command that the halt screen offers to take all back, as it stands there.
+        static func haltWithMemberDown(
             _ cluster: ClusterFixture,
-            sourceLocation: SourceLocation = #_sourceLocation
-        ) async throws {
-            var stores: Set<String> = []
-            for node in cluster.nodes {
-                #expect(try await cluster.isHealthy(node), "\(node.name)", sourceLocation: sourceLocation)
-                #expect(try await cluster.revision(of: node) == 1, "\(node.name)", sourceLocation: sourceLocation)
-                stores.insert(
-                    try await node.check(
-                        "curl -sS --fail --noproxy '*' '\(node.clientURL)/v2/keys/?recursive=true&sorted=true' | sha256sum"
-                    )
-                )
-                let left = try await node.run(
-                    "ls \(node.dataDirectory)/member/snap | grep pawl; ls /etc/systemd/system/etcd.service.d /var/lib/pawl/service/*.hold"
-                )
-                #expect(left.standardOutput == "", "\(node.name)", sourceLocation: sourceLocation)
-            }
-            #expect(stores.count == 1, sourceLocation: sourceLocation)
+            _ node: LabNode,
+            inventory: String? = nil
+        ) async throws -> [String] {
+            try await node.replaceProgram("/usr/bin/etcd", with: "echo 'etcd: broken on purpose' >&2; exit 1")
+            let halted = try await cluster.pawl(
+                cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json, inventory: inventory)
+            )
+            #expect(halted.exitCode == 3, "\(halted.all)")
+            let commands = try halted.report().nextCommands?.map(\.command) ?? []
+            let offered = try #require(commands.first { $0.hasPrefix("pawl rollback ") }, "\(commands)")
+            #expect(try await !node.isEtcdRunning())
+            try await node.restoreProgram("/usr/bin/etcd")
+            return offered.split(separator: " ").dropFirst().map(String.init)
         }
     }
 }

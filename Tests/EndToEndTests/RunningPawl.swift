@@ -4,6 +4,7 @@ import Foundation
 import Lab
 import Subprocess
 import TestSupport
+import Testing
 
 /// A `pawl` that is at work, and what it has said so far.
 struct RunningPawl: Sendable {
@@ -76,5 +77,70 @@ extension ClusterFixture {
             stdout: try String(contentsOfFile: "\(name).out", encoding: .utf8),
             stderr: try String(contentsOfFile: "\(name).err", encoding: .utf8)
         )
+    }
+
+    // MARK: - Controllers that are killed
+
+    /// Kills `pawl` once the closure has returned, and expects that this is how it ended.
+    @discardableResult
+    func expectKilled(
+        _ arguments: [String],
+        sourceLocation: SourceLocation = #_sourceLocation,
+        once isThere: @Sendable (RunningPawl) async throws -> Void
+    ) async throws -> Output {
+        let output = try await follow(arguments + Self.json) { pawl in
+            try await isThere(pawl)
+            pawl.send(SIGKILL)
+        }
+        #expect(output.exitCode == 128 + Int(SIGKILL), "\(output.all)", sourceLocation: sourceLocation)
+        return output
+    }
+
+    /// Kills `pawl` where an action begins; `host` says on which, else it is the first one.
+    @discardableResult
+    func expectKilled(
+        _ arguments: [String],
+        at action: String,
+        on host: String? = nil,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws -> Output {
+        try await expectKilled(arguments, sourceLocation: sourceLocation) { pawl in
+            try await pawl.wait(for: action) { $0.starts(action, on: host) }
+        }
+    }
+
+    /// Kills `pawl` where an action begins, goes on with the run, and expects that it is done then.
+    func expectKilledAndResumed(
+        _ arguments: [String],
+        at action: String,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws -> Output {
+        try await expectKilled(arguments, at: action, sourceLocation: sourceLocation)
+        let resumed = try await pawl(resumeArguments)
+        #expect(resumed.exitCode == 0, "\(resumed.all)", sourceLocation: sourceLocation)
+        return resumed
+    }
+
+    /// Kills `pawl` at one point after the other, each time gone on with.
+    ///
+    /// A kill may come so late that the work of the next point was done, and is found done.
+    ///
+    /// - Returns: whether the run came to its end already.
+    func expectKilledAtEach(
+        of points: [(what: String, isThere: @Sendable (EventLine) -> Bool)],
+        _ arguments: [String],
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws -> Bool {
+        var arguments = arguments
+        for (what, isThere) in points {
+            let output = try await follow(arguments + Self.json) { pawl in
+                if (try? await pawl.wait(for: what, isThere)) != nil { pawl.send(SIGKILL) }
+            }
+            if output.exitCode == 0 { return true }
+            let comment: Comment = "\(what): \(output.all)"
+            #expect(output.exitCode == 128 + Int(SIGKILL), comment, sourceLocation: sourceLocation)
+            arguments = resumeArguments
+        }
+        return false
     }
 }

@@ -72,27 +72,12 @@ extension EndToEnd {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 50))
                 for node in cluster.nodes { try await Self.usePod(node) }
-                let inventory = "\(cluster.directory)/pods.yaml"
-                let example = try String(
-                    contentsOfFile: ClusterFixture.repository + "/inventories/static-pod.yaml",
-                    encoding: .utf8
+                let inventory = try cluster.inventory(adding: ClusterFixture.exampleCommands("static-pod.yaml"))
+                try await cluster.expectMigratedAndTakenBack(
+                    inventory: inventory,
+                    finding: ["etcd_data_dir=/srv/etcd-data/member-data", "etcd_user=root"]
                 )
-                let commands = example.components(separatedBy: "        # Commands\n").last?
-                    .components(separatedBy: "        # End of the commands").first
-                let lab = try String(contentsOfFile: cluster.inventory, encoding: .utf8)
-                let words = try #require(commands).split(separator: "\n").map { $0.dropFirst(4) + "\n" }.joined()
-                try (lab + words).write(toFile: inventory, atomically: true, encoding: .utf8)
-
-                let plan = try await cluster.pawl(["plan", "-i", inventory, ClusterFixture.playbook])
-                #expect(plan.stdout.contains("etcd_data_dir=/srv/etcd-data/member-data"), "\(plan.all)")
-                #expect(plan.stdout.contains("etcd_user=root"), "\(plan.all)")
-                let output = try await cluster.pawl(cluster.runArguments(inventory: inventory))
-                #expect(output.exitCode == 0, "\(output.all)")
-                try await cluster.expectMigrated()
-                let back = try await cluster.pawl(["rollback", "--yes", "--state", cluster.stateDirectory])
-                #expect(back.exitCode == 0, "\(back.all)")
                 for node in cluster.nodes {
-                    #expect(try await cluster.revision(of: node) == 1)
                     try await node.check("test -e /etc/kubernetes/manifests/etcd.yaml")
                 }
             }

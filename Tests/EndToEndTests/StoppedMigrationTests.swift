@@ -28,9 +28,7 @@ extension EndToEnd {
                 #expect(output.exitCode == 0, "\(output.all)")
                 try await cluster.expectMigrated()
                 try Self.expectBarriers(output)
-                let rollback = try await cluster.pawl(["rollback", "--yes", "--state", cluster.stateDirectory])
-                #expect(rollback.exitCode == 0, "\(rollback.all)")
-                for node in cluster.nodes { #expect(try await cluster.revision(of: node) == 1) }
+                try await cluster.expectTakenBack()
             }
         }
 
@@ -64,7 +62,7 @@ extension EndToEnd {
                 let report = try output.report()
                 #expect(report.host == order[1].name && report.step == "Migrate", "\(report)")
                 #expect(report.members.allSatisfy { $0.state == "v2" }, "\(report)")
-                try await Self.expectServingV2(cluster, as: order[1])
+                try await cluster.expectServingV2()
                 try await order[1].restoreProgram("/usr/bin/etcdctl")
                 try await cluster.expectResumed()
             }
@@ -119,7 +117,7 @@ extension EndToEnd {
                 let report = try output.report()
                 #expect(report.step == "All are migrated alike", "\(report)")
                 #expect(report.reason?.contains("not migrated to the same store") == true, "\(report)")
-                try await Self.expectServingV2(cluster, as: order[1])
+                try await cluster.expectServingV2()
                 try await cluster.expectResumed()
             }
         }
@@ -129,16 +127,14 @@ extension EndToEnd {
                 try await cluster.seed(LabSeed(keys: 200, ttlKeys: 5))
                 var arguments = cluster.runArguments(
                     ClusterFixture.stopped,
-                    ["-e", "ttl_keys=warn"] + ClusterFixture.json
+                    ["-e", "ttl_keys=warn"]
                 )
                 let barriers = ["Stop etcd", "Back up the data", "Migrate", "All are migrated alike", "Start etcd"]
                 for step in barriers {
-                    let output = try await cluster.follow(arguments) { pawl in
+                    try await cluster.expectKilled(arguments) { pawl in
                         try await pawl.wait(for: "end of \(step)") { $0.event == "step_finished" && $0.name == step }
-                        pawl.send(SIGKILL)
                     }
-                    #expect(output.exitCode == 128 + Int(SIGKILL), "\(step): \(output.all)")
-                    arguments = cluster.resumeArguments + ClusterFixture.json
+                    arguments = cluster.resumeArguments
                 }
                 try await cluster.expectResumed()
             }
@@ -157,18 +153,6 @@ extension EndToEnd {
                 }
             }
             #expect(ended["etcd_migrated"] == 3)
-        }
-
-        /// All members serve their v2 data, and nothing is in v3.
-        private static func expectServingV2(_ cluster: ClusterFixture, as node: LabNode) async throws {
-            var stores: Set<String> = []
-            for node in cluster.nodes {
-                #expect(try await cluster.isHealthy(node), "\(node.name)")
-                #expect(try await cluster.revision(of: node) == 1, "\(node.name)")
-                let listing = "curl -sf --noproxy '*' '\(node.clientURL)/v2/keys/?recursive=true&sorted=true'"
-                stores.insert(try await node.check(listing))
-            }
-            #expect(stores.count == 1)
         }
     }
 }

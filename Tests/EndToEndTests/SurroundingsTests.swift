@@ -82,16 +82,13 @@ extension EndToEnd {
         /// An inventory whose hosts have names of their own, in this order, and that says of etcd only what is given.
         private static func inventory(
             _ cluster: ClusterFixture,
-            _ hosts: [(name: String, node: LabNode)],
-            _ variables: String = ""
+            _ hosts: [(name: String, node: LabNode)]
         ) throws -> String {
-            let lab = try String(contentsOfFile: cluster.inventory, encoding: .utf8)
-            let common = try #require(lab.components(separatedBy: "  vars:\n").last)
             let lines = hosts.map { "    \($0.name): { ansible_host: \($0.node.address) }\n" }.joined()
-            let path = "\(cluster.directory)/inventory-\(UUID().uuidString.prefix(4)).yaml"
-            try "etcd:\n  hosts:\n\(lines)  vars:\n\(common)\(variables)"
-                .write(toFile: path, atomically: true, encoding: .utf8)
-            return path
+            return try cluster.inventory("inventory-\(UUID().uuidString.prefix(4)).yaml") { lab in
+                let common = try #require(lab.components(separatedBy: "  vars:\n").last)
+                return "etcd:\n  hosts:\n\(lines)  vars:\n\(common)"
+            }
         }
 
         private static func waitForHealth(_ cluster: ClusterFixture) async throws {
@@ -125,29 +122,18 @@ extension EndToEnd {
                 ] {
                     #expect(plan.stdout.contains(found), "\(plan.stdout)")
                 }
-                let killed = try await cluster.follow(
-                    cluster.runArguments(ClusterFixture.inPlace, ClusterFixture.json, inventory: inventory)
-                ) { pawl in
-                    try await pawl.wait(for: "the second migration") { $0.starts("backup") }
-                    pawl.send(SIGKILL)
-                }
-                #expect(killed.exitCode != 0)
+                let arguments = cluster.runArguments(ClusterFixture.inPlace, inventory: inventory)
+                try await cluster.expectKilled(arguments, at: "backup")
                 // Its etcd is stopped now, so nothing could be discovered any more.
                 let resumed = try await cluster.pawl(cluster.resumeArguments)
                 #expect(resumed.exitCode == 0, "\(resumed.all)")
                 try await cluster.expectMigrated()
                 #expect(try await cluster.nodes[2].check("stat -c %U /data/etcd/member/snap/db") == "etcd3\n")
-                try await Self.expectTakenBack(cluster)
+                try await cluster.expectTakenBack()
                 let again = try await cluster.pawl(cluster.runArguments(inventory: inventory))
                 #expect(again.exitCode == 0, "\(again.all)")
                 try await cluster.expectMigrated()
             }
-        }
-
-        private static func expectTakenBack(_ cluster: ClusterFixture) async throws {
-            let back = try await cluster.pawl(["rollback", "--yes", "--state", cluster.stateDirectory])
-            #expect(back.exitCode == 0, "\(back.all)")
-            for node in cluster.nodes { #expect(try await cluster.revision(of: node) == 1) }
         }
 
         @Test func `a plan that was made before a data dir was moved is not performed`() async throws {

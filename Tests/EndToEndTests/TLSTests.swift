@@ -18,9 +18,7 @@ extension EndToEnd {
                 let verified = try await cluster.pawl(["verify", "-i", cluster.inventory, ClusterFixture.playbook])
                 #expect(verified.exitCode == 0, "\(verified.all)")
 
-                let back = try await cluster.pawl(["rollback", "--yes", "--state", cluster.stateDirectory])
-                #expect(back.exitCode == 0, "\(back.all)")
-                for node in cluster.nodes { #expect(try await cluster.revision(of: node) == 1) }
+                try await cluster.expectTakenBack()
                 let again = try await cluster.pawl(cluster.runArguments(ClusterFixture.inPlace))
                 #expect(again.exitCode == 0, "\(again.all)")
                 try await cluster.expectMigrated()
@@ -33,10 +31,8 @@ extension EndToEnd {
             try await ClusterFixture.with(options: LabOptions(tls: true)) { cluster in
                 try await cluster.seed(LabSeed(keys: 20))
                 let before = try await cluster.traces(of: cluster.nodes)
-                let path = "\(cluster.directory)/inventory.yaml"
                 for (old, new) in [("pki/client.key", "pki/absent.key"), ("https://", "http://")] {
-                    try String(contentsOfFile: cluster.inventory, encoding: .utf8).replacing(old, with: new)
-                        .write(toFile: path, atomically: true, encoding: .utf8)
+                    let path = try cluster.inventory { $0.replacing(old, with: new) }
                     let output = try await cluster.pawl(
                         cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json, inventory: path)
                     )

@@ -68,9 +68,7 @@ extension EndToEnd {
                 let unaware = try await cluster.pawl(["verify", "-i", cluster.inventory, ClusterFixture.playbook])
                 #expect(unaware.exitCode == 4, "\(unaware.all)")
                 #expect(unaware.all.contains("-e migrate_transformer=PATH"), "\(unaware.all)")
-                let rollback = try await cluster.pawl(["rollback", "--yes", "--state", cluster.stateDirectory])
-                #expect(rollback.exitCode == 0, "\(rollback.all)")
-                for node in cluster.nodes { #expect(try await cluster.revision(of: node) == 1) }
+                try await cluster.expectTakenBack()
             }
         }
 
@@ -176,10 +174,7 @@ extension EndToEnd {
                 #expect(halted.exitCode == 3, "\(halted.all)")
                 let report = try halted.report()
                 #expect(report.step == "Migrate" && report.members.allSatisfy { $0.state == "v2" }, "\(report)")
-                for node in cluster.nodes {
-                    #expect(try await cluster.isHealthy(node))
-                    #expect(try await cluster.revision(of: node) == 1)
-                }
+                try await cluster.expectServingV2()
                 try await Self.install(TransformerPrograms.capitals, on: cluster.nodes)
                 let resumed = try await cluster.pawl(cluster.resumeArguments)
                 #expect(resumed.exitCode == 0, "\(resumed.all)")

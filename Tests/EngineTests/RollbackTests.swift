@@ -100,6 +100,7 @@ import Testing
             [
                 "n1:backup_path": "/b/n1-r", "n1:migrated_revision": "40", "n2:migrated_revision": "",
                 "gate_fingerprint": "f", "n1:member_id": "a", "n1:no_ttl": "true", "other": "x",
+                "v3_users": #"["root"]"#,
             ],
             from: before,
             [HistoryEntry(step: StepID("steps.3/n1"), attempt: 1, kind: .intent)],
@@ -111,6 +112,7 @@ import Testing
                 RollbackFact.fingerprint: "f", "n1:member_id": "a", RollbackFact.leftTTLKeysOut: "yes",
                 "n1:\(RollbackFact.changedData)": "yes", "n1:\(RollbackFact.isWanted)": "yes",
                 "n2:\(RollbackFact.isWanted)": "yes", "n2:\(RollbackFact.wasDown)": "yes",
+                RollbackFact.v3Users: #"["root"]"#,
             ]
         )
     }

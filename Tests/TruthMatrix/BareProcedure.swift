@@ -19,6 +19,12 @@ struct BareProcedure: Sendable {
     /// Before the next member.
     var afterStart: Hook = { _ in }
 
+    /// With something that happens between the first member and the second, to which the last member is given.
+    static func afterFirst(of site: Site, _ trap: @escaping Hook) -> BareProcedure {
+        let (first, last) = (site.nodes[0], site.nodes[2])
+        return BareProcedure(afterStart: { node in if node == first { try await trap(last) } })
+    }
+
     /// How the procedure went.
     struct Course: Sendable {
         var stopped: String?
@@ -85,5 +91,15 @@ struct BareProcedure: Sendable {
 
     static func short(_ text: String, _ length: Int = 110) -> String {
         text.count > length ? text.prefix(length) + "…" : text
+    }
+}
+
+extension Site {
+    /// Expects the bare procedure to leave a cluster that is not migrated, and says what became of it.
+    func expectTrap(in procedure: BareProcedure, _ finding: inout Finding) async throws {
+        let course = try await procedure.perform(on: self)
+        let look = try await ClusterLook.take(of: self)
+        finding.bare = "\(course.words); \(look.words)"
+        finding.expect(!look.isMigrated, "the trap did not show")
     }
 }

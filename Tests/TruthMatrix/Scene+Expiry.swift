@@ -13,13 +13,8 @@ extension Scene {
         try await site.reset()
         let (first, last) = (site.nodes[0], site.nodes[2])
         try await site.put(first, "/app/session", "value=x&ttl=12")
-        let course = try await BareProcedure(
-            afterStart: { node in if node == first { try await site.awaitExpiry(last, "/app/session") } }
-        )
-        .perform(on: site)
-        let look = try await ClusterLook.take(of: site)
-        finding.bare = "\(course.words); \(look.words)"
-        finding.expect(!look.isMigrated, "the trap did not show")
+        let gap = BareProcedure.afterFirst(of: site) { try await site.awaitExpiry($0, "/app/session") }
+        try await site.expectTrap(in: gap, &finding)
 
         try await site.reset()
         try await site.put(first, "/app/session", "value=x&ttl=600")
@@ -89,13 +84,10 @@ extension Scene {
         try await site.reset()
         let (first, last) = (site.nodes[0], site.nodes[2])
         try await site.put(first, "/app/short", "value=x&ttl=4")
-        let course = try await BareProcedure(
+        let whileStopped = BareProcedure(
             afterStop: { node in if node == first { try await site.awaitExpiry(last, "/app/short") } }
         )
-        .perform(on: site)
-        let look = try await ClusterLook.take(of: site)
-        finding.bare = "\(course.words); \(look.words)"
-        finding.expect(!look.isMigrated, "the trap did not show")
+        try await site.expectTrap(in: whileStopped, &finding)
 
         // Stopped with all others, each long enough for the key to expire: left out, on all alike.
         try await site.reset()
