@@ -16,6 +16,7 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 /// A module of `Sources/`, listed from the top of the stack to its bottom: imports go down only.
@@ -64,7 +65,7 @@ let package = Package(
         module("SSH", ["CLibSSH2", "Remote", "Fleet", crypto, logging]),
         module("Remote", ["Fleet", crypto]),
         module("Playbooks", ["Fleet", yams]),
-        module("Fleet", [yams, subprocess, system]),
+        module("Fleet", [yams, crypto, cryptoExtras]),
         .systemLibrary(
             name: "CLibSSH2",
             pkgConfig: "libssh2",
@@ -104,7 +105,7 @@ let package = Package(
         ),
         tests("FleetTests", ["Fleet"], fixtures: true),
         tests("PlaybooksTests", ["Playbooks", "Fleet"]),
-        tests("RemoteTests", ["Remote", "TestSupport"]),
+        tests("RemoteTests", ["Remote", "Fleet", "TestSupport"]),
         tests("SSHTests", ["SSH", "Remote", "Fleet", "TestSupport", subprocess, system]),
         tests("JournalTests", ["Journal", subprocess, system]),
         tests("RolloutTests", ["Rollout", "TestSupport"]),

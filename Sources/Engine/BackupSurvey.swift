@@ -52,7 +52,7 @@ package struct BackupSurvey: Sendable {
 
     /// What to look at.
     package struct Request: Sendable {
-        package var inventory: [String]
+        package var inventory: InventorySources
         package var limit: String?
         package var extraVariables: [String]
         /// Where backups are; `nil` for `backup_dir` of each host, and where the journal knows of others.
@@ -62,7 +62,7 @@ package struct BackupSurvey: Sendable {
         package var timeout: Duration
 
         package init(
-            inventory: [String],
+            inventory: InventorySources,
             limit: String?,
             extraVariables: [String],
             directory: String?,

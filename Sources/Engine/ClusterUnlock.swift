@@ -46,7 +46,7 @@ package struct ClusterUnlock: Sendable {
     ///   - connector: makes the ways to the hosts.
     /// - Throws: what is wrong with the inventory.
     package init(
-        inventory: [String],
+        inventory: InventorySources,
         limit: String?,
         extraVariables: [String],
         become: Bool,
@@ -59,14 +59,13 @@ package struct ClusterUnlock: Sendable {
         let selected = try loaded.hosts(matching: "all", limit: limit)
         for host in selected {
             do throws(DiagnosticsError) {
-                let settings = try ConnectionSettings(host: host)
-                let state = host.variables.merging(extra) { _, new in new }[NodeState.variable]?.asString
-                let mayBecome = become && host.variables["ansible_become"]?.ansibleBool != false
-                let user = settings.becomeUser ?? (mayBecome ? "root" : nil)
-                let way = connector(settings)
+                let settled = try SettledHost(host, of: loaded, VariableScope(extra: extra))
+                let mayBecome = become && settled.variables["ansible_become"]?.ansibleBool != false
+                let user = settled.connection.becomeUser ?? (mayBecome ? "root" : nil)
+                let way = connector(settled.connection)
                 nodes[host.name] = LockNodes.Node(
                     host: user.map { way.elevated(as: $0) } ?? way,
-                    state: NodeState(directory: state),
+                    state: NodeState(variables: settled.variables),
                     user: user
                 )
             } catch {

@@ -44,7 +44,7 @@ package enum HostCheck {
     /// - Returns: one answer a host, in inventory order.
     /// - Throws: what is wrong with the inventory.
     package static func all(
-        inventory: [String],
+        inventory: InventorySources,
         limit: String?,
         extraVariables: [String],
         connector: HostDirectory.Connector

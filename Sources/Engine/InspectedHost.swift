@@ -30,7 +30,7 @@ struct InspectedHost: Sendable {
     /// - Returns: them in inventory order.
     /// - Throws: what is wrong with the inventory.
     static func all(
-        inventory: [String],
+        inventory: InventorySources,
         limit: String?,
         extraVariables: [String],
         connector: HostDirectory.Connector
@@ -42,12 +42,12 @@ struct InspectedHost: Sendable {
         var diagnostics: [Diagnostic] = []
         for host in selected {
             do throws(DiagnosticsError) {
-                let settings = try ConnectionSettings(host: host)
-                let variables = host.variables.merging(extra) { _, new in new }
+                let settled = try SettledHost(host, of: loaded, VariableScope(extra: extra))
+                let variables = settled.variables
                 // The shipped playbooks say `become`, so sudo is tried unless the inventory forbids it.
-                let mayBecome = host.variables["ansible_become"]?.ansibleBool != false
-                let user = settings.becomeUser ?? (mayBecome ? "root" : nil)
-                let way = connector(settings)
+                let mayBecome = variables["ansible_become"]?.ansibleBool != false
+                let user = settled.connection.becomeUser ?? (mayBecome ? "root" : nil)
+                let way = connector(settled.connection)
                 found.append(
                     InspectedHost(
                         host: user.map { way.elevated(as: $0) } ?? way,

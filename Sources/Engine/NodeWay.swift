@@ -19,26 +19,27 @@ package struct NodeWay: Sendable {
     ///
     /// - Throws: what is wrong with the inventory.
     package static func all(
-        inventory: [String],
+        inventory: InventorySources,
         limit: String?,
         connector: HostDirectory.Connector
     ) throws(DiagnosticsError) -> [NodeWay] {
         var ways: [NodeWay] = []
         var diagnostics: [Diagnostic] = []
-        for host in try Inventory.load(inventory).hosts(matching: "all", limit: limit) {
+        let loaded = try Inventory.load(inventory)
+        for host in try loaded.hosts(matching: "all", limit: limit) {
             do throws(DiagnosticsError) {
-                let settings = try ConnectionSettings(host: host)
-                let plain = connector(settings)
-                let mayBecome = host.variables["ansible_become"]?.ansibleBool != false
+                let settled = try SettledHost(host, of: loaded, VariableScope())
+                let plain = connector(settled.connection)
+                let mayBecome = settled.variables["ansible_become"]?.ansibleBool != false
                 let user =
-                    settings.becomeUser
-                    ?? (mayBecome ? host.variables["ansible_become_user"]?.asString ?? "root" : nil)
+                    settled.connection.becomeUser
+                    ?? (mayBecome ? settled.variables["ansible_become_user"]?.asString ?? "root" : nil)
                 ways.append(
                     NodeWay(
                         name: host.name,
                         host: user.map { plain.elevated(as: $0) } ?? plain,
                         unprivileged: user == nil ? nil : plain,
-                        state: NodeState(variables: host.variables)
+                        state: NodeState(variables: settled.variables)
                     )
                 )
             } catch {

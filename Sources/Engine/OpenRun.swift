@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Fleet
 import Rollout
 
 /// A run that can be performed: new, or read from the journal with its inputs as they are now.
@@ -20,7 +21,7 @@ package struct OpenRun: Sendable {
     var header: RunHeader {
         RunHeader(
             playbook: plan.name,
-            inventory: request.inventory.joined(separator: ", "),
+            inventory: request.inventory.paths.joined(separator: ", "),
             hosts: plan.hosts,
             stepCount: plan.steps.count,
             stepsDone: doneSteps.count,

@@ -17,6 +17,8 @@ package struct PlayLoader {
     private let discovered: [String: [String: String]]?
     /// What actions made of parameters that name something on this machine, so that a file is read once for all hosts.
     private var bound: [String: Parameters] = [:]
+    /// The variables of each host as they were written.
+    private var written: [String: [String: Value]] = [:]
 
     private init(_ request: RunRequest, _ discovered: [String: [String: String]]?) {
         self.request = request
@@ -99,9 +101,9 @@ package struct PlayLoader {
         }
         var byHost: [String: ResolvedStep] = [:]
         for name in targets {
-            guard let host = hosts[name] else { continue }
+            guard hosts[name] != nil, let variables = written[name] else { continue }
             let filled = collect { () throws(DiagnosticsError) in
-                try template.resolved(variables: host.variables, actions: ActionRegistry.schemas)
+                try template.resolved(variables: variables, actions: ActionRegistry.schemas)
             }
             guard var resolved = filled else { continue }
             do throws(ActionFailure) {
@@ -139,17 +141,19 @@ package struct PlayLoader {
         to hosts: inout [String: Play.Host]
     ) {
         let unsaid = EtcdDiscovery.names.subtracting(host.variables.keys).subtracting(scope.strongNames)
-        let known = found(on: host.name, unsaid, scope).merging(host.variables) { $1 }
-            .merging(inventory.magicVariables(of: host)) { _, magic in magic }
-        let variables = collect { () throws(DiagnosticsError) in
-            try scope.filledVariables(inventory: known, requiring: Self.ownVariables)
+        let found = found(on: host.name, unsaid, scope)
+        let settled = collect { () throws(DiagnosticsError) in
+            try SettledHost(host, of: inventory, scope, over: found)
         }
-        if let variables { checkState(variables, of: host) }
-        var resolved = host
-        if let variables { resolved.variables = variables }
-        let connection = collect { () throws(DiagnosticsError) in try ConnectionSettings(host: resolved) }
-        guard let variables, let connection else { return }
-        hosts[host.name] = Play.Host(name: host.name, connection: connection, variables: variables, unsaid: unsaid)
+        guard let settled else { return }
+        checkState(settled.variables, of: host)
+        written[host.name] = settled.written
+        hosts[host.name] = Play.Host(
+            name: host.name,
+            connection: settled.connection,
+            variables: settled.variables,
+            unsaid: unsaid
+        )
     }
 
     /// What the running node says in place of the playbook's defaults.
@@ -160,9 +164,6 @@ package struct PlayLoader {
         return EtcdDiscovery.assumed.filter { unsaid.contains($0.key) && !scope.defaultNames.contains($0.key) }
             .mapValues { .string($0) }
     }
-
-    /// What pawl itself reads, beside the settings of the connection.
-    private static let ownVariables = EtcdSettings.variableNames.union([NodeState.variable])
 
     private mutating func checkState(_ variables: [String: Value], of host: InventoryHost) {
         guard let value = variables[NodeState.variable] else { return }
@@ -176,7 +177,7 @@ package struct PlayLoader {
     }
 
     private func warnings(_ extra: [String: Value], _ playbook: Playbook, _ inventory: Inventory) -> [Diagnostic] {
-        let known = inventory.hosts.reduce(into: Self.ownVariables) { $0.formUnion($1.variables.keys) }
+        let known = inventory.hosts.reduce(into: SettledHost.ownVariables) { $0.formUnion($1.variables.keys) }
         return inventory.warnings + ExtraVariables.warnings(for: extra, playbook: playbook, known: known)
     }
 

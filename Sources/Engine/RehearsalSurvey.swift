@@ -12,7 +12,7 @@ import Remote
 package struct RehearsalSurvey: Sendable {
     /// What to rehearse.
     package struct Request: Sendable {
-        package var inventory: [String]
+        package var inventory: InventorySources
         package var limit: String?
         package var extraVariables: [String]
         /// Where the copies go on each node; `nil` for beside the data directory.
@@ -24,7 +24,7 @@ package struct RehearsalSurvey: Sendable {
         package var timeout: Duration
 
         package init(
-            inventory: [String],
+            inventory: InventorySources,
             limit: String?,
             extraVariables: [String],
             scratch: String?,

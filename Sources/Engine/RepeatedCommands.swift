@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Fleet
 import Remote
 import Rollout
 
@@ -43,7 +44,7 @@ package struct RepeatedCommands: Sendable {
 
 extension RunRequest {
     /// The hosts of the request as words of a command line.
-    var hostWords: [String] { inventory.flatMap { ["-i", $0] } + (limit.map { ["--limit", $0] } ?? []) }
+    var hostWords: [String] { inventory.arguments + (limit.map { ["--limit", $0] } ?? []) }
 
     /// The command line that takes the lock of its hosts over.
     var unlockCommand: String { "pawl unlock \(ShellQuoting.line(hostWords)) --reason TEXT" }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Fleet
 import Foundation
 import Journal
 import Remote
@@ -17,7 +18,7 @@ extension RunController {
     /// - Throws: ``RunControllerError`` when the nodes are in no run, or nobody can say in which.
     package func open(
         _ name: String?,
-        from inventory: [String],
+        from inventory: InventorySources,
         limit: String?,
         keepingPlaybooksIn playbooks: URL
     ) async throws -> OpenRun {
@@ -38,14 +39,13 @@ extension RunController {
         return try await adopt(replica, inventory: inventory, playbooks)
     }
 
-    private func open(_ record: RunRecord, inventory: [String]) async throws -> OpenRun {
-        var request = try RunRequest(record)
-        request.inventory = inventory
+    private func open(_ record: RunRecord, inventory: InventorySources) async throws -> OpenRun {
+        let request = try RunRequest(record).read(from: inventory)
         return try await open(record, request)
     }
 
     /// Puts a run of the nodes into this journal, unless what it would be gone on with is another play.
-    private func adopt(_ replica: RunReplica, inventory: [String], _ playbooks: URL) async throws -> OpenRun {
+    private func adopt(_ replica: RunReplica, inventory: InventorySources, _ playbooks: URL) async throws -> OpenRun {
         let plan = try ReplicaJudgement.plan(of: replica)
         let file = playbooks.appending(path: "\(replica.run.id).yaml")
         try FileManager.default.createDirectory(
@@ -57,8 +57,10 @@ extension RunController {
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
         var record = replica.run
         record.playbookPath = file.path
-        record.inventoryPaths = inventory
-        let play = try PlayLoader.load(try RunRequest(record), discovered: plan.inputs.discovered)
+        let request = try RunRequest(record).read(from: inventory)
+        record.inventoryPaths = request.inventory.paths
+        record.extraVariablesJSON = try extraVariablesJSON(request)
+        let play = try PlayLoader.load(request, discovered: plan.inputs.discovered)
         try refuseDrift(of: play, from: plan, run: record.id)
         let note = FactRecord(
             run: record.id,
@@ -68,6 +70,16 @@ extension RunController {
             at: Date()
         )
         try await store.adopt(record, records: replica.records, facts: replica.facts + [note])
-        return try await open(record, try RunRequest(record))
+        return try await open(record, request)
+    }
+}
+
+extension RunRequest {
+    /// The same over an inventory of this machine; where no vault passwords are named with it, the run's own are.
+    fileprivate func read(from inventory: InventorySources) -> RunRequest {
+        var request = self
+        request.inventory.paths = inventory.paths
+        if !inventory.vaultIDs.isEmpty { request.inventory.vaultIDs = inventory.vaultIDs }
+        return request
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Fleet
 import Foundation
 import Journal
 import Rollout
@@ -7,9 +8,11 @@ import Rollout
 /// A run as the journal has it.
 extension RunController {
     func extraVariablesJSON(_ request: RunRequest) throws -> String {
+        var arguments = ["arguments": request.extraVariables]
+        if !request.inventory.vaultIDs.isEmpty { arguments["vault_ids"] = request.inventory.vaultIDs }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(["arguments": request.extraVariables]), as: UTF8.self)
+        return String(decoding: try encoder.encode(arguments), as: UTF8.self)
     }
 
     func record(_ run: String, _ plan: Plan, _ request: RunRequest) throws -> RunRecord {
@@ -19,7 +22,7 @@ extension RunController {
             id: run,
             createdAt: Date(),
             playbookPath: request.playbook,
-            inventoryPaths: request.inventory,
+            inventoryPaths: request.inventory.paths,
             limit: request.limit,
             extraVariablesJSON: try extraVariablesJSON(request),
             planJSON: String(decoding: try encoder.encode(plan), as: UTF8.self),
@@ -61,7 +64,7 @@ extension RunRequest {
         let extra = try JSONDecoder().decode([String: [String]].self, from: Data(record.extraVariablesJSON.utf8))
         self.init(
             playbook: record.playbookPath,
-            inventory: record.inventoryPaths,
+            inventory: InventorySources(record.inventoryPaths, vaultIDs: extra["vault_ids"] ?? []),
             limit: record.limit,
             extraVariables: extra["arguments"] ?? []
         )

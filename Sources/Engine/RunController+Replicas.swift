@@ -186,5 +186,5 @@ extension RunController {
 
 extension RunRequest {
     /// `-i FILE …`, as words of a command line.
-    var inventoryWords: String { ShellQuoting.line(inventory.flatMap { ["-i", $0] }) }
+    var inventoryWords: String { ShellQuoting.line(inventory.arguments) }
 }

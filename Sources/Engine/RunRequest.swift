@@ -8,12 +8,17 @@ import Playbooks
 /// Kept in the journal, so that a resumed run reads the same files again.
 package struct RunRequest: Sendable, Hashable, Codable {
     package var playbook: String
-    package var inventory: [String]
+    package var inventory: InventorySources
     package var limit: String?
     /// The arguments of `-e`, in order.
     package var extraVariables: [String]
 
-    package init(playbook: String, inventory: [String], limit: String? = nil, extraVariables: [String] = []) {
+    package init(
+        playbook: String,
+        inventory: InventorySources,
+        limit: String? = nil,
+        extraVariables: [String] = []
+    ) {
         self.playbook = playbook
         self.inventory = inventory
         self.limit = limit
@@ -26,6 +31,7 @@ extension RunRequest {
     func portable() throws(DiagnosticsError) -> RunRequest {
         var portable = self
         portable.extraVariables = []
+        portable.inventory.vaultIDs = []
         for argument in extraVariables {
             let isFile = argument.drop(while: \.isWhitespace).hasPrefix("@")
             portable.extraVariables.append(isFile ? Value.map(try ExtraVariables.parse([argument])).json() : argument)

@@ -47,7 +47,7 @@ package enum WayAdvisor {
     /// The command that goes the way of an advice, for the inventory of a request.
     package static func command(_ advice: WayAdvice, for request: RunRequest) -> String {
         let place = request.playbook.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-        var words = ["pawl", "run"] + request.inventory.flatMap { ["-i", $0] }
+        var words = ["pawl", "run"] + request.inventory.arguments
         words.append((place + [Substring(advice.way.playbook)]).joined(separator: "/"))
         if let limit = request.limit { words += ["--limit", limit] }
         for argument in request.extraVariables + advice.variables { words += ["-e", argument] }

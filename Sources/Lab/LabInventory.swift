@@ -19,7 +19,7 @@ enum LabInventory {
             "    ansible_ssh_private_key_file: \(layout.privateKey)",
             "    ansible_become: \(state.kind == .booted)",
             "    ansible_ssh_common_args: >-",
-            "      -o UserKnownHostsFile=\(layout.knownHosts) -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes",
+            "      -F none -o UserKnownHostsFile=\(layout.knownHosts) -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes",
         ]
         return lines.joined(separator: "\n") + "\n"
     }

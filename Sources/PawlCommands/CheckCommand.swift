@@ -15,13 +15,14 @@ struct CheckCommand: AsyncParsableCommand {
 
     @OptionGroup var inventory: InventoryOptions
     @OptionGroup var variables: VariableOptions
+    @OptionGroup var ssh: SSHConfigOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = Session(output)
+            let session = try Session(output, ssh)
             let answers = try await HostCheck.all(
-                inventory: inventory.inventory,
+                inventory: inventory.sources,
                 limit: inventory.limit,
                 extraVariables: variables.extraVars,
                 connector: session.connector

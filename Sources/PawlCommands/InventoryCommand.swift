@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Fleet
+import Playbooks
 
 /// `pawl inventory`: what pawl reads in an inventory, in the form of `ansible-inventory`.
 struct InventoryCommand: AsyncParsableCommand {
@@ -11,6 +12,7 @@ struct InventoryCommand: AsyncParsableCommand {
     )
 
     @OptionGroup var inventory: InventoryOptions
+    @OptionGroup var variables: VariableOptions
     @Flag(name: .long, help: "All hosts and groups with their variables, as JSON.") var list = false
     @Flag(name: .long, help: "The groups as a tree.") var graph = false
     @Flag(name: .long, help: "With --graph: the variables of each host and group below it.") var vars = false
@@ -24,9 +26,10 @@ struct InventoryCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await ExitReason.reporting {
-            let loaded = try Inventory.load(inventory.inventory)
+            let loaded = try Inventory.load(inventory.sources)
             for warning in loaded.warnings { ExitReason.say(warning.description) }
-            let listing = try InventoryListing(loaded, limit: inventory.limit)
+            let extra = try ExtraVariables.parse(variables.extraVars)
+            let listing = try InventoryListing(loaded.overridden(by: extra), limit: inventory.limit)
             if list { Terminal.write(listing.list() + "\n") }
             if graph { Terminal.write(try listing.graph(showingVariables: vars) + "\n") }
             if let host { Terminal.write(try listing.host(host) + "\n") }

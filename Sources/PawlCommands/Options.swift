@@ -9,8 +9,16 @@ import Remote
 
 /// Which hosts: `-i`, `--limit`.
 struct InventoryOptions: ParsableArguments {
-    @Option(name: [.customShort("i"), .long], help: "An inventory file, YAML or INI. May be given several times.")
+    @Option(
+        name: [.customShort("i"), .long],
+        help: """
+            An inventory: a file in YAML or INI, a directory of such, a program that prints one, or hosts with commas \
+            between them. May be given several times.
+            """
+    )
     var inventory: [String] = []
+
+    @OptionGroup var vault: VaultOptions
 
     @Option(name: [.customShort("l"), .long], help: "Only the hosts that also match this pattern.")
     var limit: String?
@@ -19,6 +27,38 @@ struct InventoryOptions: ParsableArguments {
         guard !inventory.isEmpty else {
             throw ValidationError("Say which inventory: -i inventories/prod.yaml")
         }
+    }
+
+    var sources: InventorySources { InventorySources(inventory, vaultIDs: vault.identities()) }
+}
+
+/// What opens an inventory that Ansible Vault encrypted: `--vault-password-file`, `--vault-id`.
+struct VaultOptions: ParsableArguments {
+    @Option(
+        name: [.long, .customLong("vault-pass-file")],
+        help: """
+            A file with the password of Ansible Vault, or a program that prints it \
+            (default: $ANSIBLE_VAULT_PASSWORD_FILE). May be given several times.
+            """
+    )
+    var vaultPasswordFile: [String] = []
+
+    @Option(
+        name: .long,
+        help: "The same as LABEL@FILE, for what was encrypted with --vault-id LABEL. May be given several times."
+    )
+    var vaultId: [String] = []
+
+    /// All of them as `LABEL@FILE`, with those that Ansible takes from the environment.
+    func identities(
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) -> [String] {
+        func set(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+        let listed = set("ANSIBLE_VAULT_IDENTITY_LIST").map { list in
+            list.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+        }
+        let files = vaultPasswordFile + [set("ANSIBLE_VAULT_PASSWORD_FILE")].compactMap(\.self)
+        return (listed ?? []) + vaultId + files.map { "default@\($0)" }
     }
 }
 
@@ -33,15 +73,19 @@ struct NodeOptions: ParsableArguments {
     @Option(name: [.customShort("l"), .long], help: "Ask only the hosts of the inventory that match this pattern.")
     var limit: String?
 
+    @OptionGroup var vault: VaultOptions
+
     mutating func validate() throws {
         guard !inventory.isEmpty || limit == nil else {
             throw ValidationError("--limit goes with an inventory: -i inventories/prod.yaml")
         }
     }
 
+    var sources: InventorySources { InventorySources(inventory, vaultIDs: vault.identities()) }
+
     /// The options as words of a command line.
     var words: String {
-        ShellQuoting.line(inventory.flatMap { ["-i", $0] } + (limit.map { ["--limit", $0] } ?? []))
+        ShellQuoting.line(sources.arguments + (limit.map { ["--limit", $0] } ?? []))
     }
 }
 
@@ -85,7 +129,7 @@ extension RunRequest {
     init(_ playbook: String, _ inventory: InventoryOptions, _ variables: VariableOptions) {
         self.init(
             playbook: playbook,
-            inventory: inventory.inventory,
+            inventory: inventory.sources,
             limit: inventory.limit,
             extraVariables: variables.extraVars
         )
@@ -107,6 +151,30 @@ struct StateOptions: ParsableArguments {
             return URL(filePath: base).appending(path: "pawl")
         }
         return FileManager.default.homeDirectoryForCurrentUser.appending(path: ".local/state/pawl")
+    }
+}
+
+/// What else says how hosts are reached: `--ssh-config`.
+struct SSHConfigOptions: ParsableArguments {
+    /// Holds what the option has as its value, for whoever does not give the option.
+    static let variable = "PAWL_SSH_CONFIG"
+
+    @Option(
+        name: .customLong("ssh-config"),
+        help: """
+            The SSH configuration to read in the place of ~/.ssh/config and /etc/ssh/ssh_config, or none (default: \
+            $PAWL_SSH_CONFIG).
+            """
+    )
+    var file: String?
+
+    /// As it would be repeated on a command line, with a space in front; empty where it was not given.
+    var words: String { file.map { " --ssh-config \(ShellQuoting.quote($0))" } ?? "" }
+
+    var source: SSHConfig.Source {
+        if let file { return SSHConfig.Source((file as NSString).expandingTildeInPath) }
+        let named = ProcessInfo.processInfo.environment[Self.variable] ?? ""
+        return named.isEmpty ? .usual : SSHConfig.Source(named)
     }
 }
 

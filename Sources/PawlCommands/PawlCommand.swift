@@ -22,7 +22,7 @@ package struct PawlCommand: AsyncParsableCommand {
             CheckCommand.self, RehearseCommand.self, PlanCommand.self, RunCommand.self, ResumeCommand.self,
             RollbackCommand.self,
             StatusCommand.self, RunsCommand.self, BackupsCommand.self, JournalCommand.self, UnlockCommand.self,
-            VerifyCommand.self, InventoryCommand.self, ActionsCommand.self, LabCommand.self,
+            VerifyCommand.self, InventoryCommand.self, SSHConfigCommand.self, ActionsCommand.self, LabCommand.self,
         ]
     )
 

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Engine
+import Fleet
 import Foundation
 
 /// `pawl rehearse`: the migration on copies, thrown away afterwards.
@@ -23,6 +24,7 @@ struct RehearseCommand: AsyncParsableCommand {
 
     @OptionGroup var inventory: InventoryOptions
     @OptionGroup var variables: VariableOptions
+    @OptionGroup var ssh: SSHConfigOptions
     @OptionGroup var output: OutputOptions
     @Option(name: .long, help: "Where the copies go on each node (default: beside the data directory).")
     var scratch: String?
@@ -52,10 +54,10 @@ struct RehearseCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = Session(output)
+            let session = try Session(output, ssh)
             let survey = try RehearsalSurvey(
                 .init(
-                    inventory: inventory.inventory,
+                    inventory: inventory.sources,
                     limit: inventory.limit,
                     extraVariables: variables.extraVars,
                     scratch: scratch,

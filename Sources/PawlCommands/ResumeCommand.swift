@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Engine
+import Fleet
 import Foundation
 import Journal
 import Reports
@@ -23,12 +24,13 @@ struct ResumeCommand: AsyncParsableCommand {
     @OptionGroup var nodes: NodeOptions
     @OptionGroup var state: StateOptions
     @OptionGroup var grace: GraceOptions
+    @OptionGroup var ssh: SSHConfigOptions
     @OptionGroup var output: OutputOptions
     @Argument(help: "The run's id or its beginning; without it, the newest run that is open.") var name: String?
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = Session(output)
+            let session = try Session(output, ssh)
             let store = try await session.store(state, for: .writing)
             let controller = session.controller(store, state, grace: grace.duration)
             let open = try await open(with: controller)
@@ -45,7 +47,7 @@ struct ResumeCommand: AsyncParsableCommand {
         if nodes.inventory.isEmpty { return try await controller.open(name) }
         return try await controller.open(
             name,
-            from: nodes.inventory,
+            from: nodes.sources,
             limit: nodes.limit,
             keepingPlaybooksIn: state.directory.appending(path: "playbooks")
         )

@@ -24,6 +24,7 @@ struct RollbackCommand: AsyncParsableCommand {
 
     @OptionGroup var state: StateOptions
     @OptionGroup var variables: VariableOptions
+    @OptionGroup var ssh: SSHConfigOptions
     @OptionGroup var output: OutputOptions
     @Option(name: [.customShort("l"), .long], help: "Only the members whose hosts match this pattern.")
     var limit: String?
@@ -36,7 +37,7 @@ struct RollbackCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = Session(output)
+            let session = try Session(output, ssh)
             guard yes || Terminal.isInteractive else {
                 throw ValidationError("Without a terminal nobody can be asked: add --yes to change the cluster.")
             }
@@ -88,7 +89,7 @@ enum RollbackScreen {
     /// Who opens ports where there is nothing to take back.
     static func closed(of rollback: Rollback) -> String {
         let playbook = rollback.request.playbook.replacing("rollback_etcd.yaml", with: "thaw_etcd.yaml")
-        let words = rollback.request.inventory.flatMap { ["-i", $0] } + ["--supersede", playbook]
+        let words = rollback.request.inventory.arguments + ["--supersede", playbook]
         return
             "the client ports of \(rollback.closed.joined(separator: ", ")) were closed by that run, and nothing is at "
             + "work that opens them; `pawl resume \(rollback.origin.id)` goes on with it, and this gives it up and opens "

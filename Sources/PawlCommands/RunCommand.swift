@@ -23,6 +23,7 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup var variables: VariableOptions
     @OptionGroup var state: StateOptions
     @OptionGroup var grace: GraceOptions
+    @OptionGroup var ssh: SSHConfigOptions
     @OptionGroup var output: OutputOptions
     @Flag(name: .long, help: "Do not ask before the first change.") var yes = false
     @Flag(name: .long, help: "Give up the run that the nodes are in the middle of, and begin this one.")
@@ -33,7 +34,7 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = Session(output)
+            let session = try Session(output, ssh)
             let request = RunRequest(playbook, inventory, variables)
             var play = try PlayLoader.load(request)
             for warning in play.warnings { ExitReason.say(warning.description) }

@@ -18,7 +18,7 @@ struct RunsCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = Session(output)
+            let session = try Session(output, nil)
             let runs = try await session.store(state, for: .reading).runs()
             switch session.output {
             case .json:

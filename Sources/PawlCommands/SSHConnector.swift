@@ -6,22 +6,30 @@ import Foundation
 import Remote
 import SSH
 
-/// From the connection settings of the inventory to a way over SSH.
-enum SSHConnector {
-    static func host(_ settings: ConnectionSettings) -> any RemoteHost {
-        let endpoint = SSHEndpoint(
-            name: settings.name,
-            address: settings.address,
-            port: settings.port,
-            user: settings.user,
-            privateKeyFiles: settings.privateKeyFiles,
-            useAgent: settings.useAgent,
-            knownHostsFiles: settings.knownHostsFiles,
-            hostKeyPolicy: policy(settings.hostKeyPolicy),
-            connectTimeout: settings.connectTimeout,
-            // Who commands run as is the engine's choice, handle by handle.
-            becomeUser: nil
-        )
+/// From the connection settings of the inventory and the SSH configuration to a way over SSH.
+struct SSHConnector: Sendable {
+    /// How long a host may take to answer where nobody says it.
+    static let connectTimeout = Duration.seconds(10)
+
+    let configuration: SSHConfig
+
+    func host(_ connection: ConnectionSettings) -> any RemoteHost {
+        do throws(DiagnosticsError) {
+            let settings = try configuration.settings(for: connection)
+            return Self.host(Self.endpoint(connection.name, settings))
+        } catch {
+            return UnusableHost(
+                error: RemoteError(
+                    .unreachable,
+                    host: connection.name,
+                    "the SSH configuration is wrong for this host: \(error)",
+                    remedy: "nothing was begun; `pawl ssh-config \(connection.address)` shows what is read"
+                )
+            )
+        }
+    }
+
+    private static func host(_ endpoint: SSHEndpoint) -> any RemoteHost {
         do throws(RemoteError) {
             return try SSHHost(endpoint)
         } catch {
@@ -29,11 +37,59 @@ enum SSHConnector {
         }
     }
 
-    private static func policy(_ policy: ConnectionSettings.HostKeyPolicy) -> SSHEndpoint.HostKeyPolicy {
+    /// The endpoint that the settings describe.
+    static func endpoint(_ name: String, _ settings: SSHConfigSettings) -> SSHEndpoint {
+        let agent = agent(settings.agent)
+        // New keys go to the first file, which must never be one of the system's.
+        let users = settings.userKnownHostsFiles.isEmpty ? ["/dev/null"] : settings.userKnownHostsFiles
+        var endpoint = SSHEndpoint(
+            name: name,
+            address: settings.hostName,
+            port: settings.port,
+            user: settings.user,
+            privateKeyFiles: settings.identityFiles ?? [],
+            useAgent: settings.agent != .none,
+            agentSocket: agent,
+            knownHostsFiles: users + settings.globalKnownHostsFiles,
+            hostKeyPolicy: policy(settings.hostKeyPolicy),
+            connectTimeout: settings.connectTimeout.flatMap { $0 > .zero ? $0 : nil } ?? connectTimeout,
+            // Who commands run as is the engine's choice, handle by handle.
+            becomeUser: nil
+        )
+        endpoint.triesUsualKeys = settings.identityFiles == nil
+        endpoint.identitiesOnly = settings.identitiesOnly
+        endpoint.certificateFiles = settings.certificateFiles
+        endpoint.hostKeyAlias = settings.hostKeyAlias
+        endpoint.hashesNewNames = settings.hashKnownHosts
+        endpoint.algorithms.ciphers = settings.ciphers
+        endpoint.algorithms.macs = settings.macs
+        endpoint.algorithms.keyExchange = settings.kexAlgorithms
+        endpoint.algorithms.hostKeys = settings.hostKeyAlgorithms
+        endpoint.addressFamily = family(settings.addressFamily)
+        endpoint.proxyCommand = settings.proxyCommand
+        endpoint.serverAliveInterval = settings.serverAliveInterval
+        endpoint.serverAliveCountMax = settings.serverAliveCountMax
+        return endpoint
+    }
+
+    private static func agent(_ agent: SSHConfigSettings.Agent) -> String? {
+        if case .socket(let path) = agent { return path }
+        return nil
+    }
+
+    private static func policy(_ policy: SSHConfigSettings.HostKeyPolicy) -> SSHEndpoint.HostKeyPolicy {
         switch policy {
         case .strict: .strict
         case .acceptNew: .acceptNew
         case .off: .off
+        }
+    }
+
+    private static func family(_ family: SSHConfigSettings.AddressFamily) -> SSHEndpoint.AddressFamily {
+        switch family {
+        case .any: .any
+        case .inet: .inet
+        case .inet6: .inet6
         }
     }
 }

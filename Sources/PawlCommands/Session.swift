@@ -12,16 +12,27 @@ import Rollout
 struct Session: Sendable {
     let output: OutputOptions.Format
     let isVerbose: Bool
+    private let ways: SSHConnector
+    /// The option that says how hosts are reached, for commands that are printed.
+    private let sshWords: String
 
-    init(_ options: OutputOptions) {
+    /// Reads the SSH configuration.
+    ///
+    /// - Parameters:
+    ///   - options: how things are shown.
+    ///   - ssh: what says how hosts are reached; nil where none is.
+    /// - Throws: what is wrong with the SSH configuration.
+    init(_ options: OutputOptions, _ ssh: SSHConfigOptions?) throws(DiagnosticsError) {
         output = options.format
         isVerbose = options.verbose
+        ways = SSHConnector(configuration: try SSHConfig(ssh?.source ?? .none))
+        sshWords = ssh?.words ?? ""
     }
 
     /// Makes the way to a host over SSH; with `-v` each remote command is said on stderr.
     var connector: HostDirectory.Connector {
-        { [isVerbose] settings in
-            let host = SSHConnector.host(settings)
+        { [isVerbose, ways] settings in
+            let host = ways.host(settings)
             return isVerbose ? TracedHost(host) { ExitReason.say($0) } : host
         }
     }
@@ -48,7 +59,7 @@ struct Session: Sendable {
         RunController(
             store: store,
             connector: connector,
-            stateArguments: state.state.map { "--state \(ShellQuoting.quote($0))" } ?? "",
+            stateArguments: String((state.words + sshWords).dropFirst()),
             version: PawlCommand.version,
             grace: grace
         )

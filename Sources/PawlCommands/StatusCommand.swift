@@ -21,12 +21,13 @@ struct StatusCommand: AsyncParsableCommand {
 
     @OptionGroup var nodes: NodeOptions
     @OptionGroup var state: StateOptions
+    @OptionGroup var ssh: SSHConfigOptions
     @OptionGroup var output: OutputOptions
     @Argument(help: "The run's id or its beginning; without it, the newest run.") var name: String?
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = Session(output)
+            let session = try Session(output, nodes.inventory.isEmpty ? nil : ssh)
             guard nodes.inventory.isEmpty else { return try await showNodes(session) }
             let store = try await session.store(state, for: .reading)
             let record: RunRecord?
@@ -51,7 +52,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     /// What each node says of the run that it is in.
     private func showNodes(_ session: Session) async throws {
-        let ways = try NodeWay.all(inventory: nodes.inventory, limit: nodes.limit, connector: session.connector)
+        let ways = try NodeWay.all(inventory: nodes.sources, limit: nodes.limit, connector: session.connector)
         let round = await ReplicaRound.ask(ways)
         await NodeWay.close(ways)
         let status = NodeStatus(round: round, nodes: ways.map(\.name), name: name)

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Engine
+import Fleet
 import Foundation
 import Journal
 import Remote
@@ -22,6 +23,7 @@ struct UnlockCommand: AsyncParsableCommand {
     @OptionGroup var inventory: InventoryOptions
     @OptionGroup var variables: VariableOptions
     @OptionGroup var state: StateOptions
+    @OptionGroup var ssh: SSHConfigOptions
     @OptionGroup var output: OutputOptions
     @Option(name: .long, help: "Why; it is noted on the nodes with your name and the time.") var reason: String
     @Flag(name: .long, help: "Do not ask.") var yes = false
@@ -36,9 +38,9 @@ struct UnlockCommand: AsyncParsableCommand {
             guard yes || Terminal.isInteractive else {
                 throw ValidationError("Without a terminal nobody can be asked: add --yes to take the lock over.")
             }
-            let session = Session(output)
+            let session = try Session(output, ssh)
             let unlock = try ClusterUnlock(
-                inventory: inventory.inventory,
+                inventory: inventory.sources,
                 limit: inventory.limit,
                 extraVariables: variables.extraVars,
                 become: !noBecome,

@@ -50,7 +50,17 @@ package enum ExtraVariables {
             guard !path.isEmpty else {
                 throw DiagnosticsError([Diagnostic(at: nil, "-e @ names no file", remedy: "write -e @FILE")])
             }
-            return try mapping(SourceText.read(path, what: "file of variables"), file: path)
+            let text = try SourceText.read(path, what: "file of variables")
+            guard !text.hasPrefix("$ANSIBLE_VAULT") else {
+                throw DiagnosticsError([
+                    Diagnostic(
+                        at: SourceLocation(file: path, line: 1, column: 1),
+                        "a file of -e that is encrypted by Ansible Vault is not supported",
+                        remedy: "what -e sets stands readable in the records of a run; put it into group_vars"
+                    )
+                ])
+            }
+            return try mapping(text, file: path)
         }
         if text.hasPrefix("{") || text.hasPrefix("[") { return try mapping(String(text), file: "-e") }
         return try KeyValueText.parse(String(text))

@@ -97,6 +97,15 @@ struct ParameterChecker {
             return .unknown
         case (.template, _):
             guard let value = resolver.flatMap({ _ in resolve(node) }) else { return .unknown }
+            guard !value.isSealed else {
+                report(
+                    at: node.location,
+                    "'\(label)' cannot hold the value of '\(node.names.joined(separator: "', '"))', "
+                        + "which is encrypted by Ansible Vault",
+                    VariableResolver.sealedRemedy
+                )
+                return .unknown
+            }
             let filled = TemplatedNode(expanding: value, at: node.location)
             return convert(filled, as: kind, called: label, origin: node.names)
         case (.literal(.null), _), (.literal(.string("")), _):

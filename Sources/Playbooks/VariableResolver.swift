@@ -79,7 +79,11 @@ struct VariableResolver {
                 }
                 guard let inserted = value.insertedText else {
                     let remedy =
-                        value == .null ? "an empty text is written \"\"" : "only text, numbers and booleans can"
+                        if value.isSealed {
+                            Self.sealedRemedy
+                        } else {
+                            value == .null ? "an empty text is written \"\"" : "only text, numbers and booleans can"
+                        }
                     report(at: location, "'\(name)' is \(value.kindName) and cannot be put into text\(path)", remedy)
                     isComplete = false
                     continue
@@ -89,6 +93,10 @@ struct VariableResolver {
         }
         return isComplete ? .string(text) : nil
     }
+
+    /// What to do with a secret that a step is to hold.
+    static let sealedRemedy =
+        "what a step holds stands readable in the plan and the journal; have the secret in a file on the node"
 
     private var path: String {
         chain.isEmpty ? "" : " (in the value of '\(chain.joined(separator: "' → '"))')"

@@ -26,6 +26,14 @@ package struct VariableScope: Sendable {
         playbookNames = playbook.variableNames
     }
 
+    /// The same where there is no playbook.
+    package init(extra: [String: Value] = [:]) {
+        defaults = [:]
+        vars = [:]
+        self.extra = extra
+        playbookNames = []
+    }
+
     /// What the playbook's `defaults` set.
     package var defaultNames: Set<String> { Set(defaults.keys) }
     /// What is set for every host, whatever the inventory says.
@@ -44,17 +52,26 @@ package struct VariableScope: Sendable {
     ///
     /// A variable whose templates cannot be filled in is left out, as an inventory may hold Ansible's own templating
     /// for other purposes; but where its name matters that is an error, since a default in its place would be a
-    /// silent change of meaning. `names` are those that matter beside the ones that the playbook sets.
+    /// silent change of meaning.
+    ///
+    /// - Parameters:
+    ///   - inventory: what the inventory says of the host, magic variables included.
+    ///   - names: those that matter beside the ones that the playbook sets.
+    ///   - places: where the inventory sets its variables.
+    /// - Returns: the variables.
+    /// - Throws: what is wrong with those that matter.
     package func filledVariables(
         inventory: [String: Value],
-        requiring names: Set<String> = []
+        requiring names: Set<String> = [],
+        at places: [String: SourceLocation] = [:]
     ) throws(DiagnosticsError) -> [String: Value] {
         let raw = variables(inventory: inventory)
+        let strong = strongNames
         var filled: [String: Value] = [:]
         var diagnostics: [Diagnostic] = []
         for name in raw.keys.sorted() {
             var resolver = VariableResolver(variables: raw)
-            filled[name] = resolver.value(of: name, at: nil)
+            filled[name] = resolver.value(of: name, at: strong.contains(name) ? nil : places[name])
             if filled[name] == nil, names.contains(name) || playbookNames.contains(name) {
                 for diagnostic in resolver.diagnostics where !diagnostics.contains(diagnostic) {
                     diagnostics.append(diagnostic)

@@ -77,7 +77,7 @@ extension Value {
         case .int, .double: "a number"
         case .string: "text"
         case .list: "a list"
-        case .map: "a mapping"
+        case .map: sealedText == nil ? "a mapping" : "encrypted by Ansible Vault"
         }
     }
 

@@ -51,24 +51,23 @@ struct AlgorithmProposal: Equatable {
 ///
 /// libssh2 does not tell.
 struct AlgorithmProbe {
-    var address: String
-    var port: Int
-    var loop: SSHEventLoop
+    var route: SSHRoute
 
     /// The server's proposal, or nil where it does not come.
     func proposal(
         until deadline: ContinuousClock.Instant,
         isolation: isolated (any Actor)? = #isolation
     ) async -> AlgorithmProposal? {
-        let connector = TCPConnector(address: address, port: port, loop: loop)
-        guard let descriptor = try? await connector.connect(until: deadline) else { return nil }
-        defer { close(descriptor) }
+        guard let way = try? await route.open(until: deadline) else { return nil }
+        let descriptor = way.descriptor
+        // The proxy ends with the last reference to it.
+        defer { withExtendedLifetime(way.proxy) { _ = close(descriptor) } }
         let banner = Array("SSH-2.0-pawl\r\n".utf8)
         guard send(descriptor, banner, banner.count, sendFlags) == banner.count else { return nil }
         var bytes: [UInt8] = []
         while bytes.count < 1 << 16 {
             if let message = Self.firstPacket(after: bytes) { return AlgorithmProposal(message: message) }
-            guard case .ready = await loop.wait(on: descriptor, for: .read, until: deadline) else { return nil }
+            guard case .ready = await route.loop.wait(on: descriptor, for: .read, until: deadline) else { return nil }
             var piece = [UInt8](repeating: 0, count: 4096)
             let count = recv(descriptor, &piece, piece.count, 0)
             guard count > 0 else { return nil }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Crypto
+import Fleet
 import Foundation
 
 /// The host keys on record: the `known_hosts` files of OpenSSH (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
@@ -122,15 +123,7 @@ struct KnownHosts {
 
     static func matches(_ names: String, _ name: String) -> Bool {
         if names.hasPrefix("|1|") { return matchesHash(names, name) }
-        var isMatch = false
-        for pattern in names.split(separator: ",") {
-            if pattern.hasPrefix("!") {
-                if Self.glob(Array(pattern.dropFirst().lowercased().utf8), Array(name.utf8)) { return false }
-            } else if Self.glob(Array(pattern.lowercased().utf8), Array(name.utf8)) {
-                isMatch = true
-            }
-        }
-        return isMatch
+        return SSHPattern.listMatches(names, name, loweringPatterns: true)
     }
 
     /// `|1|SALT|HASH`, with HMAC-SHA1 of the name under the salt.
@@ -144,31 +137,6 @@ struct KnownHosts {
             authenticating: Data(name.utf8),
             using: SymmetricKey(data: salt)
         )
-    }
-
-    /// `*` for any bytes and `?` for one.
-    private static func glob(_ pattern: [UInt8], _ text: [UInt8]) -> Bool {
-        var patternIndex = 0
-        var textIndex = 0
-        var star: (pattern: Int, text: Int)?
-        while textIndex < text.count {
-            if patternIndex < pattern.count, pattern[patternIndex] == UInt8(ascii: "*") {
-                star = (patternIndex, textIndex)
-                patternIndex += 1
-            } else if patternIndex < pattern.count,
-                pattern[patternIndex] == text[textIndex] || pattern[patternIndex] == UInt8(ascii: "?")
-            {
-                patternIndex += 1
-                textIndex += 1
-            } else if let last = star {
-                patternIndex = last.pattern + 1
-                textIndex = last.text + 1
-                star = (last.pattern, textIndex)
-            } else {
-                return false
-            }
-        }
-        return pattern[patternIndex...].allSatisfy { $0 == UInt8(ascii: "*") }
     }
 
     static func expand(_ path: String) -> String {

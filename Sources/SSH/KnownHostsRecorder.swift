@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Crypto
 import Foundation
 import Synchronization
 
@@ -15,17 +16,36 @@ enum KnownHostsRecorder {
     /// `write` to a file opened for appending is atomic on a local file system, so that neither another process nor a
     /// crash leaves half a line between two others.
     ///
+    /// - Parameters:
+    ///   - key: the server's.
+    ///   - name: the name under which the host is on record.
+    ///   - file: the file that new keys are written to.
+    ///   - isHashed: whether the name is written down hashed.
     /// - Returns: what was on record for the host at that time.
-    static func record(_ key: HostKey, of name: String, in file: String) throws(SSHFailure) -> KnownHosts.Verdict {
+    /// - Throws: when the file cannot be written.
+    static func record(
+        _ key: HostKey,
+        of name: String,
+        in file: String,
+        isHashed: Bool = false
+    ) throws(SSHFailure) -> KnownHosts.Verdict {
         let path = KnownHosts.expand(file)
         let result: Result<KnownHosts.Verdict, SSHFailure> = turn.withLock { _ in
             Result { () throws(SSHFailure) in
                 let verdict = KnownHosts(files: [file]).verdict(on: key, of: name)
-                if verdict == .unknown { try append("\(name) \(key.type) \(key.base64)\n", to: path) }
+                let names = isHashed ? hashed(name) : name
+                if verdict == .unknown { try append("\(names) \(key.type) \(key.base64)\n", to: path) }
                 return verdict
             }
         }
         return try result.get()
+    }
+
+    /// As `HashKnownHosts` has it: `|1|SALT|HASH`, with HMAC-SHA1 of the name under the salt.
+    private static func hashed(_ name: String) -> String {
+        let salt = SymmetricKey(size: SymmetricKeySize(bitCount: 160))
+        let hash = HMAC<Insecure.SHA1>.authenticationCode(for: Data(name.utf8), using: salt)
+        return "|1|\(salt.withUnsafeBytes { Data($0) }.base64EncodedString())|\(Data(hash).base64EncodedString())"
     }
 
     private static func append(_ line: String, to path: String) throws(SSHFailure) {

@@ -12,6 +12,8 @@ struct PrivateKeyFile {
         /// Not a private key in any form that libssh2 reads.
         case notAKey
         case encrypted
+        /// The public half alone.
+        case publicOnly
         case usable
     }
 
@@ -28,6 +30,11 @@ struct PrivateKeyFile {
     init(inspecting file: String) {
         path = KnownHosts.expand(file)
         state = .missing
+        readPrivateHalf()
+        readPublicHalf()
+    }
+
+    private mutating func readPrivateHalf() {
         guard access(path, F_OK) == 0 else { return }
         guard access(path, R_OK) == 0, let data = FileManager.default.contents(atPath: path), data.count < 1 << 16
         else {
@@ -46,8 +53,26 @@ struct PrivateKeyFile {
         } else if text.contains("BEGIN RSA PRIVATE KEY") {
             type = "ssh-rsa"
         } else if !text.contains("PRIVATE KEY-----") {
-            state = .notAKey
+            publicKey = Self.publicKey(in: text)
+            type = publicKey.map { HostKey(blob: $0).type }
+            state = publicKey == nil ? .notAKey : .publicOnly
         }
+    }
+
+    /// Looks for the public key beside the private one where that does not say it, or is elsewhere, as in an agent.
+    private mutating func readPublicHalf() {
+        guard publicKey == nil, let data = FileManager.default.contents(atPath: path + ".pub"), data.count < 1 << 16
+        else { return }
+        publicKey = Self.publicKey(in: String(decoding: data, as: UTF8.self))
+        if state == .missing, publicKey != nil { state = .publicOnly }
+        type = type ?? publicKey.map { HostKey(blob: $0).type }
+    }
+
+    /// The key of a line `TYPE BASE64 comment`.
+    private static func publicKey(in text: String) -> [UInt8]? {
+        let words = text.split(maxSplits: 2, whereSeparator: \.isWhitespace)
+        guard words.count >= 2, let blob = Data(base64Encoded: String(words[1])) else { return nil }
+        return HostKey(blob: Array(blob)).type == words[0] ? Array(blob) : nil
     }
 
     /// OpenSSH's `PROTOCOL.key`: magic, cipher, key derivation, its options, number of keys, public keys in the clear.

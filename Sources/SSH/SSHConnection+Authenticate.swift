@@ -11,12 +11,16 @@ extension SSHConnection {
         var tried: [String] = []
         do throws(SSHFailure) {
             let configured = endpoint.privateKeyFiles.map { PrivateKeyFile(inspecting: $0) }
+            let isUsual = configured.isEmpty && endpoint.triesUsualKeys
+            let usual = isUsual ? PrivateKeyFile.usual.map { PrivateKeyFile(inspecting: $0) } : []
             if try await authenticate(with: configured, until: deadline, &tried) { return }
-            if endpoint.useAgent, try await authenticateWithAgent(configured, until: deadline, &tried) { return }
-            if configured.isEmpty {
-                let usual = PrivateKeyFile.usual.map { PrivateKeyFile(inspecting: $0) }.filter { $0.state != .missing }
-                if usual.isEmpty { tried.append("no key in \(PrivateKeyFile.usual.joined(separator: ", "))") }
-                if try await authenticate(with: usual, until: deadline, &tried) { return }
+            if endpoint.useAgent, try await authenticateWithAgent(configured + usual, until: deadline, &tried) {
+                return
+            }
+            if isUsual {
+                let found = usual.filter { $0.state != .missing }
+                if found.isEmpty { tried.append("no key in \(PrivateKeyFile.usual.joined(separator: ", "))") }
+                if try await authenticate(with: found, until: deadline, &tried) { return }
             }
         } catch {
             let sofar = tried.isEmpty ? "" : "; before that: " + tried.joined(separator: "; ")
@@ -50,7 +54,8 @@ extension SSHConnection {
             "user \(endpoint.user) was not let in. Tried: \(tried.isEmpty ? "nothing" : tried.joined(separator: "; "))\(methods)",
             remedy:
                 "put the public key into ~\(endpoint.user)/.ssh/authorized_keys on the node, or name the right key and user "
-                + "in the inventory (ansible_ssh_private_key_file, ansible_user)"
+                + "in the inventory (ansible_ssh_private_key_file, ansible_user) or in ~/.ssh/config; "
+                + "`pawl ssh-config` shows what is read"
         )
     }
 
@@ -66,8 +71,10 @@ extension SSHConnection {
             case .missing: tried.append("\(file.path): no such file")
             case .unreadable(let reason): tried.append("\(file.path): \(reason)")
             case .notAKey: tried.append("\(file.path): not a private key that libssh2 can read")
+            case .publicOnly: tried.append("\(file.path): a public key, whose private key the agent must have")
             case .encrypted: tried.append("\(file.path): has a passphrase; load it into the agent with ssh-add")
             case .usable:
+                if try await attemptCertificates(of: file, until: deadline, &tried) { return true }
                 guard let failure = try await attemptKey(file.path, until: deadline) else { return true }
                 tried.append(explain(failure, "key \(file.path)", type: file.type))
             }
@@ -75,15 +82,34 @@ extension SSHConnection {
         return false
     }
 
+    private func attemptCertificates(
+        of file: PrivateKeyFile,
+        until deadline: ContinuousClock.Instant,
+        _ tried: inout [String]
+    ) async throws(SSHFailure) -> Bool {
+        let named = endpoint.certificateFiles.compactMap { CertificateFile(reading: $0) }
+        let usesNamed = !endpoint.certificateFiles.isEmpty
+        for certificate in CertificateFile.certificates(of: file, named: usesNamed ? named : nil) {
+            guard let failure = try await attemptKey(file.path, certificate: certificate.path, until: deadline) else {
+                return true
+            }
+            let isLacking = !certificate.type.hasPrefix("ecdsa-") && !SessionHandle.signsRSAWithSHA2
+            let word = isLacking ? " (libssh2 \(SessionHandle.libssh2Version) takes those of ecdsa keys only)" : ""
+            tried.append("certificate \(certificate.path): \(failure)\(word)")
+        }
+        return false
+    }
+
     private func attemptKey(
         _ path: String,
+        certificate: String? = nil,
         until deadline: ContinuousClock.Instant
     ) async throws(SSHFailure) -> SSHFailure? {
         guard let session else { throw SSHFailure(kind: .local, message: "the connection is closed") }
         let user = endpoint.user
         do throws(SSHFailure) {
             try await drive("authenticating", until: deadline) {
-                session.authenticate(user: user, privateKeyFile: path)
+                session.authenticate(user: user, privateKeyFile: path, certificate: certificate)
             }
             return nil
         } catch {
@@ -128,9 +154,13 @@ extension SSHConnection {
             if identities.isEmpty { tried.append("the agent has no keys") }
             // Those that belong to a configured file first: the server allows only some tries.
             let wanted = configured.compactMap(\.publicKey)
-            identities =
-                identities.filter { wanted.contains($0.publicKey) }
-                + identities.filter { !wanted.contains($0.publicKey) }
+            let others = identities.filter { !wanted.contains($0.publicKey) }
+            identities = identities.filter { wanted.contains($0.publicKey) }
+            if !endpoint.identitiesOnly {
+                identities += others
+            } else if !others.isEmpty {
+                tried.append("\(others.count) more of the agent's keys were left alone (IdentitiesOnly)")
+            }
             for identity in identities.prefix(limits.agentKeys) {
                 guard let failure = try await attempt(identity, agent, until: deadline) else { return true }
                 tried.append(

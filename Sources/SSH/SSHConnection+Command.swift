@@ -148,7 +148,8 @@ extension SSHConnection {
         switch turn {
         case .transfer(let step): return try transfer.take(step, on: channel, loop)
         case .spare:
-            guard transfer.isUnderWay, let session else { return .done(0) }
+            // Behind a proxy nobody knows when the host was last heard, so no shell that waits would be trusted.
+            guard transfer.isUnderWay, let session, session.proxy == nil else { return .done(0) }
             return spares.grow(for: user, on: session)
         }
     }

@@ -12,10 +12,9 @@ extension SSHConnection {
     func connect(until commandDeadline: ContinuousClock.Instant) async throws(RemoteError) {
         let started = ContinuousClock.now
         let deadline = min(commandDeadline, started + endpoint.connectTimeout)
-        let socket: Int32
+        let way: SSHRoute.Way
         do throws(SSHFailure) {
-            let connector = TCPConnector(address: endpoint.address, port: endpoint.port, loop: loop)
-            socket = try await connector.connect(until: deadline)
+            way = try await SSHRoute(endpoint: endpoint, loop: loop).open(until: deadline)
         } catch {
             throw self.error(
                 .unreachable,
@@ -28,9 +27,9 @@ extension SSHConnection {
             logger.debug("known_hosts: \(warning)", metadata: ["host": "\(endpoint.name)"])
         }
         do throws(SSHFailure) {
-            let session = try SessionHandle(socket: socket)
+            let session = try SessionHandle(socket: way.descriptor, proxy: way.proxy)
             self.session = session
-            session.preferHostKeys(record.preferredMethods(for: recordName))
+            try prefer(in: session, record)
             try await drive("waiting for the SSH handshake", until: deadline) { session.handshake() }
         } catch {
             let reasons = await handshakeReasons(error, until: deadline)
@@ -58,22 +57,50 @@ extension SSHConnection {
             ? ["~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"] : endpoint.knownHostsFiles
     }
 
-    nonisolated var recordName: String { KnownHosts.recordName(address: endpoint.address, port: endpoint.port) }
+    nonisolated var recordName: String {
+        endpoint.hostKeyAlias ?? KnownHosts.recordName(address: endpoint.address, port: endpoint.port)
+    }
+
+    // MARK: - Algorithms
+
+    /// Sets the algorithms that the endpoint names, and asks for the type of host key that is on record.
+    private func prefer(in session: SessionHandle, _ record: KnownHosts) throws(SSHFailure) {
+        if endpoint.algorithms.hostKeys == nil { session.preferHostKeys(record.preferredMethods(for: recordName)) }
+        let algorithms = endpoint.algorithms
+        let kinds: [(String, [String]?, [Int32])] = [
+            ("Ciphers", algorithms.ciphers, [LIBSSH2_METHOD_CRYPT_CS, LIBSSH2_METHOD_CRYPT_SC]),
+            ("MACs", algorithms.macs, [LIBSSH2_METHOD_MAC_CS, LIBSSH2_METHOD_MAC_SC]),
+            ("KexAlgorithms", algorithms.keyExchange, [LIBSSH2_METHOD_KEX]),
+            ("HostKeyAlgorithms", algorithms.hostKeys, [LIBSSH2_METHOD_HOSTKEY]),
+        ]
+        for (title, names, methods) in kinds {
+            guard let names else { continue }
+            for method in methods where !session.prefer(names, of: method) {
+                throw SSHFailure(
+                    kind: .local,
+                    message: "\(title) of the SSH configuration allows \(names.joined(separator: ",")) only, and "
+                        + "libssh2 \(SessionHandle.libssh2Version) has "
+                        + session.supportedMethods(method).joined(separator: ",")
+                )
+            }
+        }
+    }
 
     // MARK: - Handshake
 
     private func handshakeReasons(_ failure: SSHFailure, until deadline: ContinuousClock.Instant) async -> RemoteError {
         switch failure.kind {
         case .deadlinePassed:
+            let said = session?.proxy?.lastWords.map { "; the proxy said: \($0)" } ?? ""
             return error(
                 .unreachable,
-                "the port is open, but no SSH server answered within \(endpoint.connectTimeout)",
+                "the port is open, but no SSH server answered within \(endpoint.connectTimeout)\(said)",
                 remedy: "check that this port is sshd's, and the load of the node; or allow more time to connect"
             )
         case .libssh2(LIBSSH2_ERROR_KEX_FAILURE), .libssh2(LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE),
             .libssh2(LIBSSH2_ERROR_METHOD_NONE):
             let known = session.map(AlgorithmProposal.init(knownTo:)) ?? AlgorithmProposal()
-            let probe = AlgorithmProbe(address: endpoint.address, port: endpoint.port, loop: loop)
+            let probe = AlgorithmProbe(route: SSHRoute(endpoint: endpoint, loop: loop))
             let offered = await probe.proposal(until: min(deadline, .now + .seconds(5)))
             let what = offered.map { known.differences(from: $0) } ?? []
             return error(
@@ -84,7 +111,17 @@ extension SSHConnection {
                     "libssh2 \(SessionHandle.libssh2Version) is in use: install libssh2 1.11 or later (encrypt-then-mac, "
                     + "AES-GCM, chacha20 and RSA with SHA-2), or allow one of its algorithms in the node's sshd_config"
             )
+        case .local:
+            return error(.unreachable, "\(failure)", remedy: "allow one of these in the SSH configuration")
         default:
+            if let proxy = session?.proxy {
+                return error(
+                    .unreachable,
+                    "no SSH server behind the proxy: \(failure)\(proxy.lastWords.map { "; it said: \($0)" } ?? "")",
+                    remedy:
+                        "run the command by hand; it is not asked questions, so what it needs must be in files or an agent"
+                )
+            }
             return error(
                 .unreachable,
                 "the SSH handshake failed: \(failure)",
@@ -100,7 +137,7 @@ extension SSHConnection {
         guard let blob = session?.hostKey() else { throw error(.hostKey, "the server showed no host key") }
         let key = HostKey(blob: blob)
         let offered = "\(key.type) \(key.fingerprint)"
-        let scan = "ssh-keyscan -p \(endpoint.port) -t \(Self.keyscanType(key.type)) \(endpoint.address)"
+        let scan = keyscan(key)
         switch (try verdict(on: key, record), endpoint.hostKeyPolicy) {
         case (.known, _), (.unknown, .off), (.changed, .off), (.unknown, .acceptNew):
             return
@@ -141,7 +178,12 @@ extension SSHConnection {
         let verdict = record.verdict(on: key, of: recordName)
         guard verdict == .unknown, endpoint.hostKeyPolicy == .acceptNew else { return verdict }
         do throws(SSHFailure) {
-            let now = try KnownHostsRecorder.record(key, of: recordName, in: knownHostsFiles[0])
+            let now = try KnownHostsRecorder.record(
+                key,
+                of: recordName,
+                in: knownHostsFiles[0],
+                isHashed: endpoint.hashesNewNames
+            )
             logger.debug(
                 "new host key",
                 metadata: ["host": "\(endpoint.name)", "key": "\(key.type) \(key.fingerprint)", "was": "\(now)"]
@@ -153,6 +195,12 @@ extension SSHConnection {
                 "the new host key \(key.type) \(key.fingerprint) could not be written down: \(failure)"
             )
         }
+    }
+
+    /// The command that asks the server for the key, in the form of the record.
+    private nonisolated func keyscan(_ key: HostKey) -> String {
+        let scan = "ssh-keyscan -p \(endpoint.port) -t \(Self.keyscanType(key.type)) \(endpoint.address)"
+        return scan + (endpoint.hostKeyAlias.map { " | sed 's/^[^ ]*/\($0)/'" } ?? "")
     }
 
     private static func keyscanType(_ type: String) -> String {

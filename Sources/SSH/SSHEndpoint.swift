@@ -12,6 +12,23 @@ package struct SSHEndpoint: Sendable, Equatable {
         case off
     }
 
+    /// Which kinds of addresses of a name are connected to.
+    package enum AddressFamily: Sendable {
+        case any
+        case inet
+        case inet6
+    }
+
+    /// The algorithms that may be used, in the order of preference; nil for those that libssh2 prefers.
+    package struct Algorithms: Sendable, Equatable {
+        package var ciphers: [String]?
+        package var macs: [String]?
+        package var keyExchange: [String]?
+        package var hostKeys: [String]?
+
+        package init() {}
+    }
+
     /// The name in the inventory.
     package var name: String
     /// The host name or address to connect to.
@@ -21,8 +38,13 @@ package struct SSHEndpoint: Sendable, Equatable {
     package var user: String
     /// Private keys in the order in which they are tried.
     ///
-    /// None: the usual ones in `~/.ssh`.
+    /// None: the usual ones in `~/.ssh`, unless ``triesUsualKeys`` is off.
     package var privateKeyFiles: [String]
+    package var triesUsualKeys = true
+    /// Whether the agent may sign with the keys of these files only.
+    package var identitiesOnly = false
+    /// Certificates of these keys, besides those that lie next to a key as `KEY-cert.pub`.
+    package var certificateFiles: [String] = []
     /// Whether the agent is asked.
     package var useAgent: Bool
     /// The agent's socket.
@@ -34,6 +56,18 @@ package struct SSHEndpoint: Sendable, Equatable {
     /// None: `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`.
     package var knownHostsFiles: [String]
     package var hostKeyPolicy: HostKeyPolicy
+    /// The name under which the host's key is on record, if not its own.
+    package var hostKeyAlias: String?
+    /// Whether the names of new hosts are written down hashed.
+    package var hashesNewNames = false
+    package var algorithms = Algorithms()
+    package var addressFamily = AddressFamily.any
+    /// A command of the shell over whose stdin and stdout the host is reached, in the place of TCP.
+    package var proxyCommand: String?
+    /// How often a silent peer is asked for a sign of life; nil for what ``SSHLimits`` say.
+    package var serverAliveInterval: Duration?
+    /// How many times it may leave that unanswered.
+    package var serverAliveCountMax = 3
     /// For name lookup, TCP and the SSH handshake together.
     package var connectTimeout: Duration
     /// Whom commands run as, if not the login user.
@@ -66,5 +100,8 @@ package struct SSHEndpoint: Sendable, Equatable {
     }
 
     /// `user@address:port`, as messages name it.
-    var place: String { "\(user)@\(address.contains(":") ? "[\(address)]" : address):\(port)" }
+    var place: String {
+        "\(user)@\(address.contains(":") ? "[\(address)]" : address):\(port)"
+            + (proxyCommand.map { " through `\($0)`" } ?? "")
+    }
 }

@@ -28,7 +28,7 @@ package struct SSHHost: RemoteHost {
         loops: SSHEventLoopGroup,
         logger: Logger = Logger(label: "pawl.ssh")
     ) {
-        connection = SSHConnection(endpoint, limits: limits, loop: loops.next(), logger: logger)
+        connection = SSHConnection(endpoint, limits: limits.with(endpoint), loop: loops.next(), logger: logger)
         user = endpoint.becomeUser == endpoint.user ? nil : endpoint.becomeUser
     }
 

@@ -18,6 +18,8 @@ package struct SSHLimits: Sendable {
     package var close: Duration = .seconds(2)
     /// A peer that says nothing for this long, although asked to answer, is given up.
     package var silence: Duration = .seconds(25)
+    /// How often it is asked; nil for a third of that.
+    package var aliveInterval: Duration?
     /// How long a shell that was started ahead of its script is of use.
     ///
     /// A server may close sessions that are idle (`ChannelTimeout`), and a script that is sent in that very moment is in doubt;
@@ -31,5 +33,17 @@ package struct SSHLimits: Sendable {
     /// How often a peer is asked for a sign of life while a command runs.
     ///
     /// libssh2 asks every 2 s at most.
-    var keepaliveInterval: Duration { max(.seconds(2), silence / 3) }
+    var keepaliveInterval: Duration { max(.seconds(2), aliveInterval ?? silence / 3) }
+
+    /// These, with what the endpoint says of signs of life.
+    ///
+    /// A peer is given a few seconds at least, whatever the configuration says: a command whose connection is given up
+    /// is in doubt.
+    func with(_ endpoint: SSHEndpoint) -> SSHLimits {
+        guard let interval = endpoint.serverAliveInterval else { return self }
+        var limits = self
+        limits.aliveInterval = interval
+        limits.silence = max(.seconds(4), interval * max(1, endpoint.serverAliveCountMax))
+        return limits
+    }
 }

@@ -20,6 +20,8 @@ extension Attempt: Sendable where Value: Sendable {}
 /// makes one non-blocking call and reads the error in the same synchronous stretch, because the next call overwrites it.
 final class SessionHandle {
     let descriptor: Int32
+    /// The command over which the host is reached, where there is one; it ends with the session.
+    let proxy: ProxyProcess?
     private let session: OpaquePointer
 
     /// `LIBSSH2_CHANNEL_WINDOW_DEFAULT`, a macro that Swift does not import.
@@ -29,7 +31,7 @@ final class SessionHandle {
     private static let initStatus: Int32 = libssh2_init(0)
 
     /// Takes over the connected, non-blocking socket.
-    init(socket: Int32) throws(SSHFailure) {
+    init(socket: Int32, proxy: ProxyProcess? = nil) throws(SSHFailure) {
         guard Self.initStatus == 0 else {
             Glibc.close(socket)
             throw SSHFailure(kind: .libssh2(Self.initStatus), message: "libssh2 could not be initialised")
@@ -39,6 +41,7 @@ final class SessionHandle {
             throw SSHFailure(kind: .libssh2(LIBSSH2_ERROR_ALLOC), message: "no memory for a session")
         }
         descriptor = socket
+        self.proxy = proxy
         self.session = session
         libssh2_session_set_blocking(session, 0)
         // The pace is set by the caller; libssh2 itself never sends more often than every 2 s.
@@ -73,6 +76,13 @@ final class SessionHandle {
         _ = libssh2_session_method_pref(session, LIBSSH2_METHOD_HOSTKEY, methods.joined(separator: ","))
     }
 
+    /// Sets the algorithms of one kind, in the order of preference.
+    ///
+    /// - Returns: whether the library knows any of them.
+    func prefer(_ names: [String], of kind: Int32) -> Bool {
+        libssh2_session_method_pref(session, kind, names.joined(separator: ",")) == 0
+    }
+
     /// The names that the library can speak for one kind of method.
     func supportedMethods(_ kind: Int32) -> [String] {
         var names: UnsafeMutablePointer<UnsafePointer<CChar>?>?
@@ -100,9 +110,11 @@ final class SessionHandle {
         return .done(String(cString: list))
     }
 
-    func authenticate(user: String, privateKeyFile: String) -> Attempt<Void> {
-        attempt(
-            libssh2_userauth_publickey_fromfile_ex(session, user, UInt32(user.utf8.count), nil, privateKeyFile, nil)
+    /// Signs in with a key, or with a certificate of it, which is a public key file to the library.
+    func authenticate(user: String, privateKeyFile: String, certificate: String? = nil) -> Attempt<Void> {
+        let length = UInt32(user.utf8.count)
+        return attempt(
+            libssh2_userauth_publickey_fromfile_ex(session, user, length, certificate, privateKeyFile, nil)
         )
     }
 

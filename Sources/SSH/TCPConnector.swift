@@ -13,6 +13,7 @@ let sendFlags = Int32(MSG_NOSIGNAL)
 struct TCPConnector {
     var address: String
     var port: Int
+    var family = SSHEndpoint.AddressFamily.any
     var loop: SSHEventLoop
 
     /// One address of the host, as `getaddrinfo` gives it.
@@ -43,15 +44,25 @@ struct TCPConnector {
 
     private func resolve(isolation: isolated (any Actor)? = #isolation) async throws(SSHFailure) -> [Address] {
         // A numeric address needs no lookup and no thread.
-        if let numeric = try? Self.lookUp(address, port, flags: AI_NUMERICHOST | AI_NUMERICSERV).get() {
+        if let numeric = try? Self.lookUp(address, port, family, flags: AI_NUMERICHOST | AI_NUMERICSERV).get() {
             return numeric
         }
-        let (name, number) = (address, port)
-        return try await BlockingPool.shared.run { Self.lookUp(name, number, flags: AI_NUMERICSERV) }.get()
+        let (name, number, family) = (address, port, family)
+        return try await BlockingPool.shared.run { Self.lookUp(name, number, family, flags: AI_NUMERICSERV) }.get()
     }
 
-    private static func lookUp(_ name: String, _ port: Int, flags: Int32) -> Result<[Address], SSHFailure> {
+    private static func lookUp(
+        _ name: String,
+        _ port: Int,
+        _ family: SSHEndpoint.AddressFamily,
+        flags: Int32
+    ) -> Result<[Address], SSHFailure> {
         var hints = addrinfo()
+        switch family {
+        case .any: hints.ai_family = AF_UNSPEC
+        case .inet: hints.ai_family = AF_INET
+        case .inet6: hints.ai_family = AF_INET6
+        }
         hints.ai_socktype = streamSocketType
         hints.ai_flags = flags
         var list: UnsafeMutablePointer<addrinfo>?
@@ -60,7 +71,8 @@ struct TCPConnector {
             return .failure(
                 SSHFailure(
                     kind: .local,
-                    message: "the name \(name) is not known: \(String(cString: gai_strerror(status)))"
+                    message: "the name \(name) is not known\(family == .any ? "" : " as an address of \(family)"): "
+                        + String(cString: gai_strerror(status))
                 )
             )
         }

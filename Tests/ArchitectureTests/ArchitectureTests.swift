@@ -17,6 +17,7 @@ import Testing
     static let borders: [String: Set<String>] = [
         "CLibSSH2": ["SSH"],
         "CZlib": ["Journal"],
+        "CryptoExtras": ["Fleet"],
         "GRDB": ["Journal"],
         "Yams": ["Fleet", "Playbooks"],
         "ArgumentParser": ["PawlCommands"],

@@ -40,7 +40,7 @@ final class Desk: Sendable {
     ) -> RunRequest {
         RunRequest(
             playbook: file(playbook),
-            inventory: inventory.map(file),
+            inventory: InventorySources(inventory.map(file)),
             limit: limit,
             extraVariables: extra
         )

@@ -2,6 +2,7 @@
 
 import Actions
 import Etcd
+import Fleet
 import Foundation
 import Rollout
 import Testing

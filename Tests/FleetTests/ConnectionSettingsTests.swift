@@ -5,7 +5,12 @@ import Foundation
 import Testing
 
 struct ConnectionSettingsTests {
-    private func settings(_ variables: [String: Value]) throws -> ConnectionSettings {
+    /// What the variables come to where no SSH configuration is read.
+    private func settings(_ variables: [String: Value]) throws -> SSHConfigSettings {
+        try SSHConfig(.none).settings(for: connection(variables))
+    }
+
+    private func connection(_ variables: [String: Value]) throws -> ConnectionSettings {
         let place = SourceLocation(file: "hosts.yml", line: 1, column: 1)
         let places = Dictionary(
             uniqueKeysWithValues: variables.keys.sorted().enumerated().map {
@@ -24,24 +29,30 @@ struct ConnectionSettingsTests {
 
     @Test func `without variables a host is reached strictly, by its name and as the login user`() throws {
         let found = try settings([:])
-        #expect(found.address == "n1" && found.port == 22 && found.user == NSUserName())
-        #expect(found.hostKeyPolicy == .strict && found.connectTimeout == .seconds(10) && found.useAgent)
-        #expect(found.knownHostsFiles == [NSHomeDirectory() + "/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"])
-        #expect(found.privateKeyFiles.isEmpty && found.becomeUser == nil)
+        #expect(found.hostName == "n1" && found.port == 22 && found.user == NSUserName())
+        #expect(found.hostKeyPolicy == .strict && found.connectTimeout == nil && found.agent == .usual)
+        let home = SSHConfigContext.current.home
+        #expect(found.userKnownHostsFiles == [home + "/.ssh/known_hosts", home + "/.ssh/known_hosts2"])
+        #expect(found.globalKnownHostsFiles == ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"])
+        #expect(found.identityFiles == nil && !found.identitiesOnly && found.proxyCommand == nil)
+        #expect(try connection([:]).becomeUser == nil)
     }
 
     @Test func `variables say how a host is reached`() throws {
-        let found = try settings([
+        let variables: [String: Value] = [
             "ansible_host": "10.0.0.1".value, "ansible_port": "2222".value, "ansible_user": "deploy".value,
             "ansible_ssh_private_key_file": "~/.ssh/key".value, "ansible_become": "yes".value,
-        ])
-        #expect(found.address == "10.0.0.1" && found.port == 2222 && found.user == "deploy")
-        #expect(found.privateKeyFiles == [NSHomeDirectory() + "/.ssh/key"])
-        #expect(found.becomeUser == "root")
+        ]
+        let found = try settings(variables)
+        #expect(found.hostName == "10.0.0.1" && found.port == 2222 && found.user == "deploy")
+        #expect(found.identityFiles == [SSHConfigContext.current.home + "/.ssh/key"])
+        #expect(try connection(variables).becomeUser == "root")
         #expect(
-            try settings(["ansible_become": .bool(true), "ansible_become_user": "etcd".value]).becomeUser == "etcd"
+            try connection(["ansible_become": .bool(true), "ansible_become_user": "etcd".value]).becomeUser == "etcd"
         )
-        #expect(try settings(["ansible_become": .bool(false), "ansible_become_user": "etcd".value]).becomeUser == nil)
+        #expect(
+            try connection(["ansible_become": .bool(false), "ansible_become_user": "etcd".value]).becomeUser == nil
+        )
     }
 
     @Test(arguments: [
@@ -52,7 +63,7 @@ struct ConnectionSettingsTests {
     func `options are read in every way that ssh takes them`(line: String) throws {
         for name in ["ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args"] {
             let found = try settings([name: line.value])
-            #expect(found.knownHostsFiles == ["/tmp/k", "/etc/ssh/ssh_known_hosts"])
+            #expect(found.userKnownHostsFiles == ["/tmp/k"])
             #expect(found.hostKeyPolicy == .acceptNew && found.connectTimeout == .seconds(3))
         }
     }
@@ -63,21 +74,50 @@ struct ConnectionSettingsTests {
             "ansible_ssh_common_args": "-o ConnectTimeout=4 -o StrictHostKeyChecking=no".value,
             "ansible_ssh_args": "-o StrictHostKeyChecking=yes -i ~/a -o IdentitiesOnly=yes".value,
         ])
-        #expect(found.connectTimeout == .seconds(4) && found.hostKeyPolicy == .strict && !found.useAgent)
-        #expect(found.privateKeyFiles == [NSHomeDirectory() + "/a"])
+        #expect(found.connectTimeout == .seconds(4) && found.hostKeyPolicy == .strict && found.identitiesOnly)
+        #expect(found.identityFiles == [SSHConfigContext.current.home + "/a"])
         #expect(try settings(["ansible_host_key_checking": .bool(false)]).hostKeyPolicy == .off)
     }
 
+    @Test func `variables stand where Ansible puts them among the options of ssh`() throws {
+        let found = try settings([
+            "ansible_ssh_args": "-C -o ControlMaster=auto -p 1".value, "ansible_port": .int(2),
+            "ansible_user": "u".value,
+            "ansible_ssh_common_args": "-p 3 -l other -J jump@bastion:2222,second -o ServerAliveInterval=5 -4".value,
+            "ansible_host_key_checking": .bool(false), "ansible_ssh_private_key_file": "/k/a b".value,
+            "ansible_ssh_extra_args": "-o StrictHostKeyChecking=yes -i '/k/c \"d\"' -F none".value,
+        ])
+        #expect(found.port == 1 && found.user == "u" && found.hostKeyPolicy == .off)
+        #expect(found.identityFiles == ["/k/a b", "/k/c \"d\""])
+        #expect(found.serverAliveInterval == .seconds(5) && found.addressFamily == .inet)
+        #expect(
+            found.proxyCommand == "ssh -o BatchMode=yes -J jump@bastion:2222 -F none -W '[n1]:1' -- second"
+        )
+    }
+
     @Test(arguments: [
-        ("-o ProxyCommand='nc %h %p'", "the option ProxyCommand is not supported"),
-        ("-o UserKnownHostFile=/x", "did you mean `UserKnownHostsFile`?"), ("-J bastion", "the option `-J` is not"),
-        ("-o ControlMaster=auto", "one connection to each host is kept open anyway"),
-        ("-o StrictHostKeyChecking=maybe", "StrictHostKeyChecking is `maybe`"),
-        ("-o ConnectTimeout=soon", "ConnectTimeout is `soon`, not a time"), ("-o", "has no option"),
-        ("-o 'ConnectTimeout", "a quote is opened"), ("-o Compression", "has no value"),
-        ("-o ConnectTimeout=0", "not a time"),
+        ("-o ProxyCommand='nc %x %p'", "the token `%x` is not known here"),
+        ("-o CanonicalizeHostname=yes", "names are not made canonical here"),
+        ("-o BindAddress=10.0.0.1", "BindAddress 10.0.0.1 is not supported"),
+        ("-o KnownHostsCommand=/bin/keys", "no command is asked for host keys here"),
+        ("-o RevokedHostKeys=/etc/krl", "key revocation lists are not read here"),
+        ("-o PubkeyAuthentication=no", "keys are the only way in here"),
+        ("-J n1", "ProxyJump leads n1 over itself"), ("-o Ciphers=-*", "leaves no algorithm"),
     ])
-    func `an option without an effect here is refused by name`(line: String, expected: String) {
+    func `what cannot be done for a host is said with its place`(line: String, expected: String) throws {
+        let found = problems(["ansible_ssh_common_args": line.value])
+        #expect(found.count == 1 && found.first?.hasPrefix("hosts.yml:10:5: error: ") == true, "\(found)")
+        #expect(found.first?.contains(expected) == true, "\(found)")
+    }
+
+    @Test(arguments: [
+        ("-o UserKnownHostFile=/x", "did you mean `UserKnownHostsFile`?"), ("-L 1:a:1", "the option `-L` is not"),
+        ("-o Host=n1", "Host is no option of a command line"), ("-J a,,b", "`` is no hop of ProxyJump"),
+        ("-o StrictHostKeyChecking=maybe", "StrictHostKeyChecking is `maybe`"), ("-p 0", "Port is `0`"),
+        ("-o ConnectTimeout=soon", "ConnectTimeout is `soon`"), ("-o", "has no option"), ("-i", "has no value"),
+        ("-o 'ConnectTimeout", "a quote is opened"), ("-o Compression", "has no value"),
+    ])
+    func `an option that is not known is refused by name`(line: String, expected: String) {
         let found = problems(["ansible_ssh_common_args": line.value])
         #expect(found.count == 1)
         #expect(found.first?.hasPrefix("hosts.yml:10:5: error: ansible_ssh_common_args: ") == true)
@@ -93,14 +133,14 @@ struct ConnectionSettingsTests {
     @Test func `all problems of a host are told at once`() {
         let found = problems([
             "ansible_connection": "local".value, "ansible_port": .int(0), "ansible_user": .list([]),
-            "ansible_become": "maybe".value, "ansible_ssh_args": "-x".value,
+            "ansible_become": "maybe".value, "ansible_ssh_args": "-L 1".value,
         ])
         #expect(found.count == 5)
     }
 
     @Test func `another way to become than sudo is refused where become is wanted`() throws {
         #expect(problems(["ansible_become": .bool(true), "ansible_become_method": "su".value]).count == 1)
-        #expect(try settings(["ansible_become_method": "su".value]).becomeUser == nil)
+        #expect(try connection(["ansible_become_method": "su".value]).becomeUser == nil)
     }
 
     @Test func `templates are resolved by the caller, and none is left`() throws {

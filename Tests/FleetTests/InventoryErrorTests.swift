@@ -176,10 +176,10 @@ struct InventoryErrorTests {
         ("just text\n", ["1:1 a YAML inventory is a mapping of groups, not the text"]),
         (
             "all: {vars: {a: !vault x, b: !what x}}\n",
-            ["1:17 the value is encrypted", "1:30 the tag !what is not known"]
+            ["1:17 what is marked as encrypted by Ansible Vault does not begin", "1:30 the tag !what is not known"]
         ),
         ("plugin: aws_ec2\n", ["1:1 this is the configuration of the inventory plugin aws_ec2"]),
-        ("$ANSIBLE_VAULT;1.1;AES256\n61\n", ["1:1 this is a file of Ansible Vault"]),
+        ("$ANSIBLE_VAULT;1.1;AES256\n61\n", ["1:1 what Ansible Vault encrypted is cut off"]),
         ("# nothing\n", ["1:1 the inventory holds no host"]),
         ("all:\n  vars: {a: 1}\n", ["1:1 the inventory holds no host"]),
     ])
@@ -233,12 +233,9 @@ struct InventoryErrorTests {
         )
     }
 
-    @Test func `an executable script is told to be one, and a static file with the bit set is read`() throws {
-        let folder = try TemporaryFolder(["script": "#!/bin/sh\necho {}\n", "hosts.ini": "[etcd]\nn1\n"])
-        for name in ["script", "hosts.ini"] {
-            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder.file(name))
-        }
-        #expect(try problems(folder, ["script"]) == ["1:1 this is an inventory script, which is not supported"])
+    @Test func `a static file that has the executable bit set is read and not run`() throws {
+        let folder = try TemporaryFolder(["hosts.ini": "[etcd]\nn1\n"])
+        try folder.makeExecutable("hosts.ini")
         #expect(try Inventory.load([folder.file("hosts.ini")]).hosts.map(\.name) == ["n1"])
     }
 

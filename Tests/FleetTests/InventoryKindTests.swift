@@ -48,8 +48,9 @@ struct InventoryKindTests {
         #expect(yaml.canonicalText() == ini.canonicalText())
         #expect(try InventoryListing(yaml).list() == InventoryListing(ini).list())
         #expect(yaml.hosts.map(\.name) == ["etcd-1", "etcd-2", "etcd-3", "master-1", "master-2"])
-        let settings = try ConnectionSettings(host: try #require(yaml.host("etcd-3")))
-        #expect(settings.port == 2222 && settings.user == "deploy" && settings.becomeUser == "root")
+        let connection = try ConnectionSettings(host: try #require(yaml.host("etcd-3")))
+        let settings = try SSHConfig(.none).settings(for: connection)
+        #expect(settings.port == 2222 && settings.user == "deploy" && connection.becomeUser == "root")
     }
 
     @Test func `the canonical text knows meaning and nothing else`() throws {

@@ -20,5 +20,9 @@ final class TemporaryFolder: Sendable {
         try data.write(to: URL(fileURLWithPath: file(name)))
     }
 
+    func makeExecutable(_ name: String) throws {
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file(name))
+    }
+
     func file(_ name: String) -> String { path + "/" + name }
 }

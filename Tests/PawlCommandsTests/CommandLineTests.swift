@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Fleet
 import Foundation
 import Testing
 
@@ -68,6 +69,23 @@ import Testing
         let verify = try parse("verify -i a", as: VerifyCommand.self)
         #expect(verify.playbook == "playbooks/migrate_etcd_v2_to_v3.yaml")
         #expect(try parse("check -i a -l web", as: CheckCommand.self).inventory.limit == "web")
+    }
+
+    @Test func `vault passwords are named on the command line and in the environment, as Ansible has it`() throws {
+        let check = try parse(
+            "check -i a --vault-password-file p --vault-id prod@q --vault-pass-file r",
+            as: CheckCommand.self
+        )
+        #expect(check.inventory.vault.identities(environment: [:]) == ["prod@q", "default@p", "default@r"])
+        let environment = ["ANSIBLE_VAULT_PASSWORD_FILE": "f", "ANSIBLE_VAULT_IDENTITY_LIST": "x@1, y@2,"]
+        #expect(
+            check.inventory.vault.identities(environment: environment)
+                == ["x@1", "y@2", "prod@q", "default@p", "default@r", "default@f"]
+        )
+        #expect(check.inventory.vault.identities(environment: ["ANSIBLE_VAULT_PASSWORD_FILE": ""]).count == 3)
+        let status = try parse("status -i a --vault-id prod@q", as: StatusCommand.self)
+        #expect(status.nodes.sources.vaultIDs.contains("prod@q"))
+        #expect(status.nodes.words.contains("--vault-id prod@q"))
     }
 
     @Test func `resume and status name a run or take the newest`() throws {
@@ -139,6 +157,7 @@ import Testing
             (UnlockCommand.self, ["gone for good", "--reason", "--limit", "--yes", "--no-become"]),
             (VerifyCommand.self, ["Changes nothing", "hashkv"]),
             (InventoryCommand.self, ["--list", "--graph", "--host", "ansible-inventory"]),
+            (SSHConfigCommand.self, ["as ssh -G does", "Nothing is contacted", "--ssh-config", "PAWL_SSH_CONFIG"]),
             (ActionsCommand.self, ["Markdown"]),
             (LabCommand.self, ["throw-away", "up", "seed", "down"]),
         ]

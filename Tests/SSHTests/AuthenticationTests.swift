@@ -81,6 +81,56 @@ struct AuthenticationTests {
         }
     }
 
+    @Test(arguments: [true, false])
+    func `a certificate lets in a key that the server does not know`(_ isNamed: Bool) async throws {
+        try await SSHServerFixture.with { server in
+            try await SSHServerFixture.sh(
+                """
+                cd \(server.directory)
+                ssh-keygen -q -t ed25519 -N '' -C ca -f ca
+                ssh-keygen -q -t ecdsa -N '' -C certified -f certified
+                ssh-keygen -q -s ca -I somebody -n \(NSUserName()) certified.pub 2>/dev/null
+                [ \(isNamed) = false ] || mv certified-cert.pub elsewhere.pub
+                { printf 'cert-authority '; cat ca.pub; } >>authorized_keys
+                """
+            )
+            let host = try server.host {
+                $0.privateKeyFiles = [server.path("stranger"), server.path("certified")]
+                $0.certificateFiles = isNamed ? [server.path("elsewhere.pub")] : []
+            }
+            #expect(try await Script.output(host, "echo in") == "in\n")
+            #expect(server.log.contains("ECDSA-CERT"))
+            let other = try server.host { $0.privateKeyFiles = [server.path("stranger")] }
+            #expect(await Script.failure(other)?.code == .authentication)
+        }
+    }
+
+    @Test func `with IdentitiesOnly the agent signs with the keys of the files only`() async throws {
+        try await SSHServerFixture.with { server in
+            // The private half is in the agent alone, as with a key that has a passphrase.
+            try await SSHServerFixture.sh("cd \(server.directory); mkdir public; cp user_ed25519.pub public/only.pub")
+            try await withAgent(server, keys: ["user_ecdsa", "user_ed25519"]) { socket in
+                func host(_ files: [String]) throws -> SSHHost {
+                    try server.host {
+                        $0.privateKeyFiles = files.map(server.path)
+                        $0.useAgent = true
+                        $0.identitiesOnly = true
+                        $0.agentSocket = socket
+                    }
+                }
+                for file in ["public/only", "public/only.pub"] {
+                    #expect(try await Script.output(try host([file]), "echo in") == "in\n")
+                }
+                let error = await Script.failure(try host(["stranger.pub"]))
+                #expect(error?.code == .authentication)
+                #expect(error?.message.contains("2 more of the agent's keys were left alone") == true)
+                #expect(
+                    !server.log.contains("Accepted publickey for \(NSUserName()) from \(server.address) ssh2: ECDSA")
+                )
+            }
+        }
+    }
+
     @Test func `a key that the agent will not sign with does not spoil the next one`() async throws {
         try await SSHServerFixture.with { server in
             // With `-c` the agent asks a human first; this one always says no.

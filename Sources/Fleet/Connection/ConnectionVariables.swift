@@ -40,7 +40,7 @@ struct ConnectionVariables {
         problems.sort { ($0.location?.line ?? 0, $0.summary) < ($1.location?.line ?? 0, $1.summary) }
     }
 
-    private static let names: Set<String> = [
+    static let names: Set<String> = [
         "ansible_host", "ansible_ssh_host", "ansible_port", "ansible_ssh_port", "ansible_user", "ansible_ssh_user",
         "ansible_private_key_file", "ansible_ssh_private_key_file", "ansible_become", "ansible_become_user",
         "ansible_become_method", "ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args",
@@ -106,17 +106,39 @@ struct ConnectionVariables {
         )
     }
 
-    /// The options of the three variables that Ansible hands to `ssh`, in the order in which it does.
-    mutating func sshOptions() -> SSHOptions {
-        var options = SSHOptions()
-        for name in ["ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"] {
-            guard let value = values[name], value != .null, value != .string("") else { continue }
-            guard let line = value.asString else {
-                refuse(name, "\(name) is \(value.kindDescription), not a text", "write the options as for `ssh`")
-                continue
-            }
-            for (problem, remedy) in options.read(line) { refuse(name, "\(name): \(problem)", remedy) }
+    /// What the variables say that have a keyword of ssh_config(5), in the order of Ansible's SSH plugin.
+    mutating func options() -> [SSHConfigDirective] {
+        var options: [SSHConfigDirective?] = []
+        if boolean("ansible_host_key_checking", "ansible_ssh_host_key_checking") == false {
+            let name = lastSet("ansible_host_key_checking", "ansible_ssh_host_key_checking")
+            options.append(SSHConfigDirective("StrictHostKeyChecking", "no", at: location(name)))
         }
-        return options
+        if let port = port("ansible_port", "ansible_ssh_port") {
+            let name = lastSet("ansible_port", "ansible_ssh_port")
+            options.append(SSHConfigDirective("Port", String(port), at: location(name)))
+        }
+        let texts = [
+            ("IdentityFile", "ansible_private_key_file", "ansible_ssh_private_key_file"),
+            ("User", "ansible_user", "ansible_ssh_user"),
+        ]
+        for (keyword, short, long) in texts {
+            guard let value = text(short, long) else { continue }
+            options.append(SSHConfigDirective(keyword, value, at: location(lastSet(short, long))))
+        }
+        return options.compactMap(\.self)
+    }
+
+    private func lastSet(_ names: String...) -> String {
+        names.last { values[$0] != nil && values[$0] != .null } ?? names[0]
+    }
+
+    /// Reads a variable that holds options as for `ssh`.
+    mutating func read(_ name: String, into options: inout SSHOptions) {
+        guard let value = values[name], value != .null, value != .string("") else { return }
+        guard let line = value.asString else {
+            refuse(name, "\(name) is \(value.kindDescription), not a text", "write the options as for `ssh`")
+            return
+        }
+        for (problem, remedy) in options.read(line, at: location(name)) { refuse(name, "\(name): \(problem)", remedy) }
     }
 }

@@ -1,26 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
-
-/// Options of the `ssh` command line that an inventory may carry, as far as they mean something here.
+/// Options of the `ssh` command line that an inventory may carry, read as lines of an SSH configuration.
 ///
-/// As in OpenSSH the first value of an option counts. What is not known is refused rather than left out: an option such
-/// as `ProxyCommand` that had no effect would end at another machine than the operator meant.
+/// What is not known is refused rather than left out: an option that had no effect could end at another machine than
+/// the operator meant.
 struct SSHOptions: Equatable {
-    var knownHostsFiles: [String]?
-    var hostKeyPolicy: ConnectionSettings.HostKeyPolicy?
-    var connectTimeout: Duration?
-    var identityFiles: [String] = []
-    var useAgent: Bool?
+    private(set) var directives: [SSHConfigDirective] = []
+    /// The argument of `-F`.
+    private(set) var configuration: String?
 
-    private static let known = [
-        "UserKnownHostsFile", "StrictHostKeyChecking", "ConnectTimeout", "IdentityFile", "IdentitiesOnly",
+    /// Options of one letter that have a value, with the keyword that says the same.
+    private static let keywords = [
+        "i": "IdentityFile", "J": "ProxyJump", "p": "Port", "l": "User", "c": "Ciphers", "m": "MACs", "o": "", "F": "",
     ]
+    /// Those without a value: for `-4` and `-6` the family, the others of no consequence here.
+    private static let flags = [
+        "4": "inet", "6": "inet6", "C": "", "q": "", "v": "", "T": "", "x": "", "a": "", "n": "",
+    ]
+
+    /// Adds what variables of their own say.
+    mutating func add(_ options: [SSHConfigDirective]) { directives += options }
 
     /// Reads one line of options.
     ///
+    /// - Parameters:
+    ///   - line: as a variable of the inventory has it.
+    ///   - location: where that variable was set.
     /// - Returns: what is wrong with it, each with a remedy.
-    mutating func read(_ line: String) -> [(problem: String, remedy: String)] {
+    mutating func read(_ line: String, at location: SourceLocation?) -> [(problem: String, remedy: String)] {
         var problems: [(problem: String, remedy: String)] = []
         var words: [String]
         do {
@@ -29,98 +36,83 @@ struct SSHOptions: Equatable {
             return [(error.message, "close it")]
         }
         while let word = words.popLast() {
-            if word.hasPrefix("-o") {
-                guard let option = word == "-o" ? words.popLast() : String(word.dropFirst(2)) else {
-                    problems.append(("`-o` at the end of the line has no option", "write `-o Name=value`"))
-                    continue
-                }
-                if let problem = set(option) { problems.append(problem) }
-            } else if word.hasPrefix("-i") {
-                guard let file = word == "-i" ? words.popLast() : String(word.dropFirst(2)) else {
-                    problems.append(("`-i` at the end of the line has no file", "write `-i FILE`"))
-                    continue
-                }
-                identityFiles.append(file)
-            } else {
+            guard let letter = Self.letter(of: word) else {
                 // What follows may be the unknown option's own value, so the rest of the line is left alone.
                 problems.append(("the option `\(word)` is not supported", Self.supported))
                 break
             }
+            guard Self.keywords[letter] != nil else {
+                for flag in word.dropFirst() { take(flag: String(flag), at: location) }
+                continue
+            }
+            guard let value = word.count == 2 ? words.popLast() : String(word.dropFirst(2)) else {
+                let what = letter == "o" ? "option" : "value"
+                let form = letter == "o" ? "-o Name=value" : "-\(letter) VALUE"
+                problems.append(("`-\(letter)` at the end of the line has no \(what)", "write `\(form)`"))
+                continue
+            }
+            if let problem = take(letter, value, at: location) { problems.append(problem) }
         }
         return problems
     }
 
-    private static var supported: String { "supported are -i and -o with " + known.joined(separator: ", ") }
+    /// The letter of an option that is known: one with a value, or several flags together.
+    private static func letter(of word: String) -> String? {
+        guard word.count >= 2, word.hasPrefix("-") else { return nil }
+        let letters = word.dropFirst().map(String.init)
+        if keywords[letters[0]] != nil { return letters[0] }
+        return letters.allSatisfy { flags[$0] != nil } ? letters[0] : nil
+    }
+
+    private static var supported: String {
+        "supported are " + keywords.keys.sorted().map { "-\($0)" }.joined(separator: " ") + " and "
+            + flags.keys.sorted().map { "-\($0)" }.joined(separator: " ")
+    }
+
+    private mutating func take(flag: String, at location: SourceLocation?) {
+        guard let family = Self.flags[flag], !family.isEmpty else { return }
+        if let directive = SSHConfigDirective("AddressFamily", family, at: location) { directives.append(directive) }
+    }
+
+    private mutating func take(
+        _ letter: String,
+        _ value: String,
+        at location: SourceLocation?
+    ) -> (problem: String, remedy: String)? {
+        switch letter {
+        case "F":
+            configuration = configuration ?? value
+            return nil
+        case "o": return take(option: value, at: location)
+        default:
+            let keyword = Self.keywords[letter] ?? ""
+            // Quoted, because the value is one word whatever is in it.
+            let word = value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
+            return take(option: letter == "J" ? "\(keyword)=\(value)" : "\(keyword)=\"\(word)\"", at: location)
+        }
+    }
 
     /// Takes `Name=value` or `Name value`; names are compared without case, as OpenSSH does.
-    private mutating func set(_ option: String) -> (problem: String, remedy: String)? {
-        guard let match = option.wholeMatch(of: /\s*([A-Za-z0-9]+)(?:\s*=\s*|\s+)(.*?)\s*/) else {
-            return ("the option `-o \(option)` has no value", "write `-o Name=value`")
-        }
-        let name = String(match.1)
-        let value = Self.unquoted(String(match.2))
-        switch name.lowercased() {
-        case "userknownhostsfile":
-            let files = (try? ShellWords.split(value, comments: false).map(\.text)) ?? [value]
-            knownHostsFiles = knownHostsFiles ?? files.filter { $0 != "none" }
-        case "stricthostkeychecking":
-            return setPolicy(value)
-        case "connecttimeout":
-            guard let seconds = Self.seconds(value) else {
-                return ("ConnectTimeout is `\(value)`, not a time", "give whole seconds, 1 or more")
+    private mutating func take(
+        option: String,
+        at location: SourceLocation?
+    ) -> (problem: String, remedy: String)? {
+        do throws(SSHConfigLine.Problem) {
+            guard let line = try SSHConfigLine(option) else {
+                return ("the option `-o \(option)` has no name", "write `-o Name=value`")
             }
-            connectTimeout = connectTimeout ?? .seconds(seconds)
-        case "identityfile":
-            identityFiles.append(value)
-        case "identitiesonly":
-            guard let truth = Value.string(value).ansibleBool else {
-                return ("IdentitiesOnly is `\(value)`", "give yes or no")
+            let directive = try SSHConfigDirective(line, at: location)
+            guard case .setting = directive.kind else {
+                if directive.kind != .unknown {
+                    return ("\(line.keywordText) is no option of a command line", "write it into ~/.ssh/config")
+                }
+                let question = NearNames.question(line.keywordText, among: SSHConfigKeyword.titles)
+                return ("there is no option \(line.keywordText) of ssh", question ?? "look it up in ssh_config(5)")
             }
-            useAgent = useAgent ?? !truth
-        case "controlmaster", "controlpersist", "controlpath":
-            return ("the option \(name) is not supported", "remove it; one connection to each host is kept open anyway")
-        default:
-            let question = NearNames.question(name, among: Self.known).map { "\($0) " } ?? ""
-            return ("the option \(name) is not supported", question + Self.supported)
+            directives.append(directive)
+            return nil
+        } catch {
+            return (error.message, error.remedy ?? "write `-o Name=value`")
         }
-        return nil
-    }
-
-    private mutating func setPolicy(_ value: String) -> (problem: String, remedy: String)? {
-        let policy: ConnectionSettings.HostKeyPolicy
-        switch value.lowercased() {
-        // Nobody is asked here, so `ask` accepts known keys only.
-        case "yes", "true", "ask": policy = .strict
-        case "accept-new": policy = .acceptNew
-        case "no", "off", "false": policy = .off
-        default: return ("StrictHostKeyChecking is `\(value)`", "give yes, accept-new or no")
-        }
-        hostKeyPolicy = hostKeyPolicy ?? policy
-        return nil
-    }
-
-    private static func unquoted(_ value: String) -> String {
-        guard value.count >= 2, value.hasPrefix("\""), value.hasSuffix("\"") else { return value }
-        return String(value.dropFirst().dropLast())
-    }
-
-    /// A time of `sshd_config(5)`: seconds, or numbers with s, m and h.
-    private static func seconds(_ value: String) -> Int? {
-        var total = 0
-        var rest = value.lowercased()[...]
-        guard !rest.isEmpty else { return nil }
-        while !rest.isEmpty {
-            let digits = rest.prefix { $0.isASCII && $0.isNumber }
-            guard let number = Int(digits), number < 1_000_000 else { return nil }
-            rest = rest.dropFirst(digits.count)
-            switch rest.first {
-            case nil, "s"?: total += number
-            case "m"?: total += number * 60
-            case "h"?: total += number * 3600
-            default: return nil
-            }
-            rest = rest.dropFirst()
-        }
-        return total > 0 ? total : nil
     }
 }

@@ -6,6 +6,13 @@ extension Diagnostic {
         Diagnostic(at: SourceLocation(file: file, line: 1, column: 1), summary, remedy: remedy)
     }
 
+    /// The same without what it quotes, for a file that was encrypted.
+    var redacted: Diagnostic {
+        var result = self
+        result.summary = summary.replacing(/`[^`]*`/, with: "`\(Secret(summary))`")
+        return result
+    }
+
     /// A group under itself.
     static func ancestorOfItself(child: String, parent: String, at location: SourceLocation) -> Diagnostic {
         Diagnostic(

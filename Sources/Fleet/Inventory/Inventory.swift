@@ -5,9 +5,9 @@ import Foundation
 /// The hosts that a run may touch, their groups and variables, as Ansible would understand the same files.
 package struct Inventory: Sendable {
     /// The sources as the user gave them.
-    package let sources: [String]
+    package let sources: InventorySources
     /// All hosts, in inventory order: those directly in `all` and `ungrouped` first, then group by group as listed.
-    package let hosts: [InventoryHost]
+    package private(set) var hosts: [InventoryHost]
     /// All groups in the order in which they were met, `all` and `ungrouped` first.
     package let groups: [InventoryGroup]
     /// What is suspicious and was accepted.
@@ -15,6 +15,8 @@ package struct Inventory: Sendable {
 
     /// Names in the order in which the sources name them, which globs go through.
     let declaredHosts: [String]
+    /// What opens the values that are encrypted one by one.
+    let keyring: VaultKeyring
     private let hostIndex: [String: Int]
     private let groupIndex: [String: Int]
     private let groupsOfHosts: [String: [String]]
@@ -22,21 +24,28 @@ package struct Inventory: Sendable {
 
     /// Reads and merges sources in the order given; later ones override.
     ///
-    /// A source is a file, a directory or a list of hosts with commas between them.
+    /// A source is a file, a directory, a program or a list of hosts with commas between them.
     ///
     /// - Throws: ``DiagnosticsError`` with every problem of all files.
-    package static func load(_ sources: [String]) throws(DiagnosticsError) -> Inventory {
+    package static func load(_ sources: InventorySources) throws(DiagnosticsError) -> Inventory {
         try InventoryLoader.load(sources)
     }
 
+    /// The same for sources that need no password.
+    package static func load(_ paths: [String]) throws(DiagnosticsError) -> Inventory {
+        try load(InventorySources(paths))
+    }
+
     init(
-        sources: [String],
+        sources: InventorySources,
+        keyring: VaultKeyring,
         hosts: [InventoryHost],
         groups: [InventoryGroup],
         groupsOfHosts: [String: [String]],
         declaredHosts: [String]
     ) {
         self.sources = sources
+        self.keyring = keyring
         self.hosts = hosts
         self.groups = groups
         self.groupsOfHosts = groupsOfHosts
@@ -63,6 +72,13 @@ package struct Inventory: Sendable {
     func with(warnings: [Diagnostic]) -> Inventory {
         var result = self
         result.warnings = warnings
+        return result
+    }
+
+    /// The same with variables that win over those of every host, for a listing.
+    package func overridden(by extra: [String: Value]) -> Inventory {
+        var result = self
+        for index in result.hosts.indices { result.hosts[index].variables.merge(extra) { $1 } }
         return result
     }
 

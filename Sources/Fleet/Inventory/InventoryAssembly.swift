@@ -5,7 +5,8 @@ import Foundation
 /// Makes the inventory, a value, of the tree that the sources were read into.
 struct InventoryAssembly {
     let tree: InventoryTree
-    let sources: [String]
+    let sources: InventorySources
+    let keyring: VaultKeyring
 
     func inventory(with files: inout VariableFiles) -> Inventory {
         let ordered = tree.group("all").map { tree.hosts(under: $0) } ?? []
@@ -38,6 +39,7 @@ struct InventoryAssembly {
         }
         return Inventory(
             sources: sources,
+            keyring: keyring,
             hosts: hosts,
             groups: groups,
             groupsOfHosts: Dictionary(

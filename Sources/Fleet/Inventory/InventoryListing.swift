@@ -128,7 +128,12 @@ package struct InventoryListing: Sendable {
 
     private static func lines(of variables: [String: Value], depth: Int) -> [String] {
         shown(variables).sorted { PythonText.isBefore($0.key, $1.key) }
-            .map { label("{\($0.key) = \($0.value.text)}", depth: depth) }
+            .map { label("{\($0.key) = \(text(of: $0.value))}", depth: depth) }
+    }
+
+    /// Ansible opens encrypted values here, and here alone; a listing is no place for what somebody chose to hide.
+    private static func text(of value: Value) -> String {
+        value.sealedText == nil ? value.text : "<encrypted by Ansible Vault>"
     }
 
     private static func label(_ name: String, depth: Int) -> String {

@@ -7,17 +7,23 @@ struct InventoryLoader {
     private let tree = InventoryTree()
     private var problems: [Diagnostic] = []
     private var readFiles: [String] = []
+    private let keyring: VaultKeyring
 
-    static func load(_ paths: [String]) throws(DiagnosticsError) -> Inventory {
-        var loader = InventoryLoader()
-        let sources = paths.map(InventorySource.init)
+    private init(keyring: VaultKeyring) {
+        self.keyring = keyring
+    }
+
+    static func load(_ named: InventorySources) throws(DiagnosticsError) -> Inventory {
+        let keyring = try VaultKeyring(identities: named.vaultIDs)
+        var loader = InventoryLoader(keyring: keyring)
+        let sources = named.paths.map(InventorySource.init)
         for source in sources { loader.read(source) }
         loader.tree.reconcile()
         loader.reportSharedNames()
-        var files = VariableFiles(folders: sources.compactMap(\.variablesFolder))
-        let inventory = InventoryAssembly(tree: loader.tree, sources: paths).inventory(with: &files)
+        var files = VariableFiles(folders: sources.compactMap(\.variablesFolder), keyring: keyring)
+        let inventory = InventoryAssembly(tree: loader.tree, sources: named, keyring: keyring).inventory(with: &files)
         loader.problems += files.problems
-        if loader.tree.hosts.isEmpty, !loader.hasErrors { loader.reportEmpty(paths) }
+        if loader.tree.hosts.isEmpty, !loader.hasErrors { loader.reportEmpty(named.paths) }
         let problems = loader.problemsInOrder
         guard !loader.hasErrors else { throw DiagnosticsError(problems) }
         return inventory.with(warnings: problems)
@@ -40,7 +46,7 @@ struct InventoryLoader {
             switch source.kind {
             case .hostList: readHostList(source.path)
             case .directory: readDirectory(source.path)
-            case .script: throw unsupported(source, "an inventory script")
+            case .script: readScript(source.path)
             case .toml: throw unsupported(source, "a TOML inventory")
             case .yaml, .ini: try readFile(source)
             }
@@ -100,12 +106,32 @@ struct InventoryLoader {
             || endings.contains { name.hasSuffix($0) }
     }
 
+    // MARK: - Scripts
+
+    private mutating func readScript(_ path: String) {
+        let script = InventoryScript(path: path)
+        let answer = script.list()
+        problems += answer.problems
+        guard let pairs = answer.root?.pairs else { return }
+        problems += ScriptInventory.read(pairs, into: tree, askingForHost: script.host)
+    }
+
     // MARK: - Files
 
     private mutating func readFile(_ source: InventorySource) throws(DiagnosticsError) {
-        let file = try SourceFile(source.path)
+        var file = try SourceFile(source.path)
         readFiles.append(source.path)
-        if file.bytes.starts(with: "$ANSIBLE_VAULT".utf8) { throw unsupported(source, "a file of Ansible Vault") }
+        guard try file.open(with: keyring) else { return try read(file, source) }
+        let known = problems.count
+        do throws(DiagnosticsError) {
+            try read(file, source)
+        } catch {
+            problems += error.diagnostics
+        }
+        problems = problems[..<known] + problems[known...].map(\.redacted)
+    }
+
+    private mutating func read(_ file: SourceFile, _ source: InventorySource) throws(DiagnosticsError) {
         let text = try file.text(ignoringComments: source.kind == .ini)
         guard source.kind == .yaml else { return try readINI(text, source) }
         let (root, yamlProblems) = YAMLReader.read(text, file: source.path)

@@ -25,6 +25,19 @@ struct SourceFile {
         }
     }
 
+    /// Puts what Ansible Vault encrypted in the place of the file that it is the whole of.
+    ///
+    /// - Returns: whether the file was encrypted.
+    /// - Throws: ``DiagnosticsError`` where no password opens it.
+    mutating func open(with keyring: VaultKeyring) throws(DiagnosticsError) -> Bool {
+        guard bytes.starts(with: VaultText.mark.utf8) else { return false }
+        let file = path
+        bytes = try keyring.open(String(decoding: bytes, as: UTF8.self), "the file") { line in
+            SourceLocation(file: file, line: line + 1, column: 1)
+        }
+        return true
+    }
+
     static func expanded(_ path: String) -> String { (path as NSString).expandingTildeInPath }
 
     private static func nearFiles(of path: String) -> String {

@@ -14,10 +14,12 @@ struct VariableFiles {
 
     private(set) var problems: [Diagnostic] = []
     private let folders: [String]
+    private let keyring: VaultKeyring
     private var known: [String: [String: Located]] = [:]
 
-    init(folders: [String]) {
+    init(folders: [String], keyring: VaultKeyring) {
         self.folders = folders
+        self.keyring = keyring
     }
 
     /// The variables for these names, source by source and within a source name by name, later ones winning.
@@ -75,17 +77,21 @@ struct VariableFiles {
 
     private mutating func read(_ path: String) -> [String: Located] {
         do throws(DiagnosticsError) {
-            let file = try SourceFile(path)
-            if file.bytes.starts(with: "$ANSIBLE_VAULT".utf8) {
-                throw DiagnosticsError([
-                    Diagnostic(
-                        at: SourceLocation(file: path, line: 1, column: 1),
-                        "the file is encrypted by Ansible Vault, which is not supported",
-                        remedy: "keep the variables that are needed here in a file of their own, unencrypted"
-                    )
-                ])
-            }
-            let (root, yamlProblems) = YAMLReader.read(try file.text(ignoringComments: false), file: path)
+            var file = try SourceFile(path)
+            let isEncrypted = try file.open(with: keyring)
+            var found: [Diagnostic] = []
+            let variables = Self.variables(of: file, &found)
+            problems += isEncrypted ? found.map(\.redacted) : found
+            return variables
+        } catch {
+            problems += error.diagnostics
+            return [:]
+        }
+    }
+
+    private static func variables(of file: SourceFile, _ problems: inout [Diagnostic]) -> [String: Located] {
+        do throws(DiagnosticsError) {
+            let (root, yamlProblems) = YAMLReader.read(try file.text(ignoringComments: false), file: file.path)
             problems += yamlProblems
             guard let root, !root.isNull else { return [:] }
             guard let pairs = root.pairs else {

@@ -2,9 +2,9 @@
 
 /// What must hold of the variables that say how a host is reached, wherever they are set.
 enum VariableRules {
-    /// What is wrong with a variable; a template is looked at when it is resolved.
+    /// What is wrong with a variable; a template is looked at when it is resolved, an encrypted value when it is opened.
     static func problem(with name: String, _ variable: Located) -> Diagnostic? {
-        guard !variable.value.isTemplate else { return nil }
+        guard !variable.value.isTemplate, variable.value.sealedText == nil else { return nil }
         let value = variable.value
         switch name {
         case "":

@@ -67,7 +67,7 @@ extension Value {
         case .double(let value): "the number \(PythonText.repr(value))"
         case .string(let value): value.isEmpty ? "an empty text" : "the text `\(value)`"
         case .list: "a list"
-        case .map: "a mapping"
+        case .map: sealedText == nil ? "a mapping" : "encrypted by Ansible Vault"
         }
     }
 }

@@ -90,14 +90,12 @@ struct YAMLNode: Sendable {
         case "tag:yaml.org,2002:bool":
             if case .bool(let value) = YAMLScalar.value(ofPlain: text) { return .bool(value) }
         case "!vault", "!vault-encrypted":
-            problems.append(
-                Diagnostic(
-                    at: location,
-                    "the value is encrypted by Ansible Vault, which is not supported",
-                    remedy: "give it unencrypted, or leave the variable out"
-                )
-            )
-            return .null
+            do {
+                _ = try VaultText(text) { _ in location }
+            } catch {
+                problems += error.diagnostics
+            }
+            return .sealed(text)
         default:
             problems.append(unknownTag)
             return .null

@@ -21,7 +21,7 @@ struct YAMLReader {
 
     private init(file: String, text: String) {
         self.file = file
-        duplicates = YAMLDuplicates(text: text)
+        duplicates = YAMLDuplicates(text: JSONEscapes.joined(text))
     }
 
     private mutating func read() -> YAMLNode? {
