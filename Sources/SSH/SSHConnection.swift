@@ -182,7 +182,12 @@ actor SSHConnection {
         try await sweep(until: deadline)
         while let session {
             do throws(SSHFailure) {
-                return try await drive("opening a channel", until: deadline) { session.openChannel() }
+                let channel = try await drive("opening a channel", until: deadline) { session.openChannel() }
+                // The answer may be an old one: to the request for a spare shell, which came before the end.
+                guard !session.isCut else {
+                    throw SSHFailure(kind: .local, message: "the server closed the connection")
+                }
+                return channel
             } catch {
                 // With `MaxSessions 1` the server refuses as long as it has not closed the channel before.
                 guard error.kind == .libssh2(LIBSSH2_ERROR_CHANNEL_FAILURE) else { throw error }

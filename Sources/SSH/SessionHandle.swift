@@ -153,6 +153,15 @@ final class SessionHandle {
         #endif
     }
 
+    /// Whether the peer has closed the TCP connection, whatever was received before; false where nobody knows.
+    var isCut: Bool {
+        #if os(Linux)
+        connectionInfo.map { Int($0.tcpi_state) != Int(TCP_ESTABLISHED) } ?? false
+        #else
+        false
+        #endif
+    }
+
     #if os(Linux)
     private var connectionInfo: tcp_info? {
         var info = tcp_info()
