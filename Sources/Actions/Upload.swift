@@ -101,18 +101,18 @@ package struct Upload: Action {
         let file = Self.file(source, beside: playbook)
         let path = file.path(percentEncoded: false)
         let wanted = parameters.string("sha256")?.lowercased()
-        guard let content = try? ContentDigest.ofFile(file) else {
+        guard let content = try? ContentDigest.ofFile(file).digest.hexadecimal else {
             if wanted != nil { return parameters }
             throw ActionFailure("upload: \(path) cannot be read", remedy: "`src` is relative to the playbook")
         }
-        if let wanted, wanted != content.digest {
+        if let wanted, wanted != content {
             throw ActionFailure(
-                "upload: \(path) has the sha256 \(content.digest), not \(wanted)",
+                "upload: \(path) has the sha256 \(content), not \(wanted)",
                 remedy: "find out where the file comes from, before it runs on a node"
             )
         }
         var bound = parameters
-        bound.values["sha256"] = .string(content.digest)
+        bound.values["sha256"] = .string(content)
         return bound
     }
 
@@ -150,20 +150,28 @@ package struct Upload: Action {
         return evidence(try await target.report(script.finish))
     }
 
-    /// Sends the file beside its place; a connection that drops costs another try, because nothing is there by that name.
+    /// Sends the file beside its place; a connection that drops costs the rest of it, because nothing is there by that name.
     private func send(to path: String, _ context: ActionContext) async throws(ActionFailure) {
         let host = try context.requiredTarget().host
-        let local = Self.file(source, beside: context.playbook)
+        let progress = UploadProgress("uploading \(source)", tell: context.progress)
+        var transfer = FileTransfer(
+            Self.file(source, beside: context.playbook),
+            path,
+            timeout: context.timeout,
+            goesOn: context.attempt > 1,
+            onProgress: { progress.note($0, of: $1) }
+        )
         var triesLeft = 3
         while true {
             triesLeft -= 1
             do {
-                return try await host.upload(local, to: path, mode: 0o600, timeout: context.timeout)
+                return try await host.upload(transfer)
             } catch {
                 guard triesLeft > 0, [.unreachable, .inDoubt].contains(error.code), !Task.isCancelled else {
                     throw ActionFailure(error)
                 }
-                context.progress("connection lost (\(error.message)); once more")
+                context.progress("connection lost (\(error.message)); going on")
+                transfer.goesOn = true
             }
         }
     }

@@ -33,14 +33,14 @@ package struct TracedHost: RemoteHost {
         }
     }
 
-    package func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {
-        tell("[\(name)] upload \(file.lastPathComponent) to \(path)")
-        try await host.upload(file, to: path, mode: mode, timeout: timeout)
+    package func upload(_ transfer: FileTransfer) async throws(RemoteError) {
+        tell("[\(name)] upload \(transfer.file.lastPathComponent) to \(transfer.path)")
+        try await host.upload(transfer)
     }
 
-    package func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {
-        tell("[\(name)] download \(path)")
-        try await host.download(path, to: file, timeout: timeout)
+    package func download(_ transfer: FileTransfer) async throws(RemoteError) {
+        tell("[\(name)] download \(transfer.path)")
+        try await host.download(transfer)
     }
 
     package func elevated(as user: String) -> any RemoteHost { TracedHost(host.elevated(as: user), tell: tell) }

@@ -100,8 +100,8 @@ struct UnusableHost: RemoteHost {
     var name: String { error.host }
 
     func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult { throw error }
-    func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) { throw error }
-    func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) { throw error }
+    func upload(_ transfer: FileTransfer) async throws(RemoteError) { throw error }
+    func download(_ transfer: FileTransfer) async throws(RemoteError) { throw error }
     func elevated(as user: String) -> any RemoteHost { self }
     func close() async {}
 }

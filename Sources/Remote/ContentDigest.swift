@@ -4,7 +4,7 @@ import Crypto
 import Foundation
 
 /// SHA-256 of content that comes in pieces, written as `sha256sum` writes it.
-package struct ContentDigest {
+package struct ContentDigest: Sendable {
     private var hash = SHA256()
 
     package init() {}
@@ -29,18 +29,31 @@ package struct ContentDigest {
         return digest.hexadecimal
     }
 
-    /// The digest and the size of a local file, read in pieces.
+    /// What was read of a file.
+    package struct Content: Sendable {
+        /// Of the bytes that were read; goes on with those that follow.
+        package var digest: ContentDigest
+        /// In bytes.
+        package var size: Int
+    }
+
+    /// The digest and the size of a local file or of its beginning, read in pieces.
     ///
     /// Blocks while it reads.
-    package static func ofFile(_ file: URL) throws -> (digest: String, size: Int) {
+    ///
+    /// - Parameters:
+    ///   - file: the file.
+    ///   - count: how many bytes of it at most; nil for all.
+    /// - Returns: what was read.
+    /// - Throws: when the file cannot be read.
+    package static func ofFile(_ file: URL, first count: Int? = nil) throws -> Content {
         let handle = try FileHandle(forReadingFrom: file)
         defer { try? handle.close() }
-        var digest = ContentDigest()
-        var size = 0
-        while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty {
-            piece.withUnsafeBytes { digest.update($0) }
-            size += piece.count
+        var content = Content(digest: ContentDigest(), size: 0)
+        while let piece = try handle.read(upToCount: min(1 << 20, (count ?? .max) - content.size)), !piece.isEmpty {
+            piece.withUnsafeBytes { content.digest.update($0) }
+            content.size += piece.count
         }
-        return (digest.hexadecimal, size)
+        return content
     }
 }

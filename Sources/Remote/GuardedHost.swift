@@ -34,14 +34,14 @@ package struct GuardedHost: RemoteHost {
         return result
     }
 
-    package func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {
+    package func upload(_ transfer: FileTransfer) async throws(RemoteError) {
         // What refuses a command refuses a file, which is written by a command of the transport's own.
-        _ = try await run(RemoteCommand("upload to \(path)", script: ":", effect: .mutating))
-        try await host.upload(file, to: path, mode: mode, timeout: timeout)
+        _ = try await run(RemoteCommand("upload to \(transfer.path)", script: ":", effect: .mutating))
+        try await host.upload(transfer)
     }
 
-    package func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {
-        try await host.download(path, to: file, timeout: timeout)
+    package func download(_ transfer: FileTransfer) async throws(RemoteError) {
+        try await host.download(transfer)
     }
 
     package func elevated(as user: String) -> any RemoteHost {

@@ -106,12 +106,12 @@ package struct JobHost: RemoteHost {
         try await attach(until: .now + timeout, lost: nil)
     }
 
-    package func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {
-        try await host.upload(file, to: path, mode: mode, timeout: timeout)
+    package func upload(_ transfer: FileTransfer) async throws(RemoteError) {
+        try await host.upload(transfer)
     }
 
-    package func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {
-        try await host.download(path, to: file, timeout: timeout)
+    package func download(_ transfer: FileTransfer) async throws(RemoteError) {
+        try await host.download(transfer)
     }
 
     package func elevated(as user: String) -> any RemoteHost {

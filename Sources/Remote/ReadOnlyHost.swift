@@ -19,12 +19,12 @@ package struct ReadOnlyHost: RemoteHost {
         return try await host.run(command)
     }
 
-    package func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {
-        throw refusal("upload to \(path)")
+    package func upload(_ transfer: FileTransfer) async throws(RemoteError) {
+        throw refusal("upload to \(transfer.path)")
     }
 
-    package func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {
-        try await host.download(path, to: file, timeout: timeout)
+    package func download(_ transfer: FileTransfer) async throws(RemoteError) {
+        try await host.download(transfer)
     }
 
     package func elevated(as user: String) -> any RemoteHost { ReadOnlyHost(host.elevated(as: user)) }

@@ -19,10 +19,14 @@ package protocol RemoteHost: Sendable {
     func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult
 
     /// Writes a local file to the node: beside the path first, verified by SHA-256, then renamed into place.
-    func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError)
+    ///
+    /// What had arrived when the connection was lost is left beside the path, as `PATH.part`, for the next try.
+    func upload(_ transfer: FileTransfer) async throws(RemoteError)
 
-    /// Reads a file of the node into a local file (0600), verified by SHA-256.
-    func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError)
+    /// Reads a file of the node into a local file (0600), beside its place first, verified by SHA-256.
+    ///
+    /// What had arrived when the connection was lost is left there, as `FILE.part`, for the next try.
+    func download(_ transfer: FileTransfer) async throws(RemoteError)
 
     /// The same node, with every command run as this user. Privilege is part of the handle, not of each call.
     func elevated(as user: String) -> any RemoteHost

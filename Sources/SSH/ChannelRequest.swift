@@ -7,14 +7,14 @@ import Remote
 struct ChannelRequest: Sendable {
     enum Input: Sendable {
         case bytes([UInt8])
-        /// A local file, read as it is sent.
-        case file(URL)
+        /// A local file behind its first bytes, read as it is sent.
+        case file(URL, from: Int)
     }
 
     enum Output: Sendable {
         case memory
-        /// A new local file (0600), written as it comes in.
-        case file(URL)
+        /// A local file (0600), written as it comes in: a new one, or one that is there and has this digest so far.
+        case file(URL, after: ContentDigest?)
     }
 
     var label: String
@@ -26,6 +26,8 @@ struct ChannelRequest: Sendable {
     var user: String?
     /// Gets standard output as it comes in.
     var onOutput: (@Sendable ([UInt8]) -> Void)?
+    /// Gets how many bytes of a local file were sent or written so far.
+    var onProgress: (@Sendable (Int) -> Void)?
 }
 
 /// What came out of a command whose end was seen.
@@ -46,19 +48,30 @@ final class InputReader {
     private var file: FileHandle?
     /// Whether a piece may be followed by another.
     private var hasMore: Bool
+    /// What of the offered bytes is not of the file.
+    private var prefixLeft: Int
+    private var sent = 0
+    private let onProgress: (@Sendable (Int) -> Void)?
 
     private static let pieceSize = 256 * 1024
 
-    init(prefix: [UInt8], _ input: ChannelRequest.Input) throws(SSHFailure) {
+    init(
+        prefix: [UInt8],
+        _ input: ChannelRequest.Input,
+        onProgress: (@Sendable (Int) -> Void)? = nil
+    ) throws(SSHFailure) {
+        prefixLeft = prefix.count
+        self.onProgress = onProgress
         switch input {
         case .bytes(let bytes):
             piece = prefix.isEmpty ? bytes : prefix + bytes
             hasMore = false
-        case .file(let url):
+        case .file(let url, let start):
             piece = prefix
             hasMore = true
             do {
                 file = try FileHandle(forReadingFrom: url)
+                try file?.seek(toOffset: UInt64(start))
             } catch {
                 throw SSHFailure(kind: .local, message: "cannot read \(url.path(percentEncoded: false)): \(error)")
             }
@@ -86,8 +99,16 @@ final class InputReader {
     /// The same bytes stay at the same place until then, which libssh2 asks for.
     func offer(_ body: (UnsafeRawBufferPointer) -> Attempt<Int>) -> Attempt<Int> {
         let attempt = piece.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[offset...])) }
-        if case .done(let count) = attempt { offset += count }
+        if case .done(let count) = attempt { taken(count) }
         return attempt
+    }
+
+    private func taken(_ count: Int) {
+        offset += count
+        let ofFile = max(0, count - prefixLeft)
+        prefixLeft -= count - ofFile
+        sent += ofFile
+        if ofFile > 0, file != nil { onProgress?(sent) }
     }
 }
 
@@ -97,14 +118,22 @@ final class InputReader {
 final class OutputWriter {
     private(set) var bytes: [UInt8] = []
     private var descriptor: Int32 = -1
-    private var digest = ContentDigest()
+    private var digest: ContentDigest
+    private var written = 0
+    private let onProgress: (@Sendable (Int) -> Void)?
     /// The first thing that went wrong while writing.
     private(set) var failure: SSHFailure?
 
-    init(_ output: ChannelRequest.Output) throws(SSHFailure) {
-        guard case .file(let url) = output else { return }
+    init(_ output: ChannelRequest.Output, onProgress: (@Sendable (Int) -> Void)? = nil) throws(SSHFailure) {
+        self.onProgress = onProgress
+        guard case .file(let url, let known) = output else {
+            digest = ContentDigest()
+            return
+        }
+        digest = known ?? ContentDigest()
         let path = url.path(percentEncoded: false)
-        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        let how = known == nil ? O_CREAT | O_EXCL : O_APPEND | O_NOFOLLOW
+        descriptor = open(path, O_WRONLY | O_CLOEXEC | how, 0o600)
         guard descriptor >= 0 else { throw .system("cannot write \(path)", errno) }
     }
 
@@ -125,6 +154,8 @@ final class OutputWriter {
                 failure = .system("cannot write the local file", errno)
             }
         }
+        written += chunk.count
+        onProgress?(written)
     }
 
     /// Brings a file to the disk; its SHA-256.

@@ -71,9 +71,9 @@ extension SSHConnection {
         let prefix = waiting == nil ? shell.frame.inputPrefix : CommandFrame.waitingInput(for: request.script)
         return ChannelTransfer(
             shell,
-            input: try InputReader(prefix: prefix, request.input),
+            input: try InputReader(prefix: prefix, request.input, onProgress: request.onProgress),
             isScriptInInput: !prefix.isEmpty,
-            output: try OutputWriter(request.output),
+            output: try OutputWriter(request.output, onProgress: request.onProgress),
             outputLimit: limits.outputBytes,
             onOutput: request.onOutput
         )

@@ -66,63 +66,11 @@ package struct SSHHost: RemoteHost {
 
     package func close() async { await connection.close() }
 
-    // MARK: - Files
-
-    package func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {
-        let label = "upload to \(path)"
-        let started = ContinuousClock.now
-        let local = await BlockingPool.shared.run { Result { try ContentDigest.ofFile(file) } }
-        guard case .success(let content) = local else {
-            throw transferError("\(label): \(file.path(percentEncoded: false)) cannot be read")
-        }
-        let result = try await connection.execute(
-            ChannelRequest(
-                label: label,
-                script: FileTransferScript.upload(to: path, mode: mode, digest: content.digest),
-                input: .file(file),
-                output: .memory,
-                timeout: timeout - (ContinuousClock.now - started),
-                user: user
-            )
-        )
-        guard result.exitCode != 0 else { return }
-        let said = String(decoding: result.standardError, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-        guard result.exitCode == FileTransferScript.mismatchExitCode else {
-            throw transferError("\(label): exit code \(result.exitCode): \(said)")
-        }
-        throw transferError(
-            "\(label): \(said), left with \(content.digest)",
-            remedy: "the part was removed and \(path) is as it was; try again"
-        )
+    package func upload(_ transfer: FileTransfer) async throws(RemoteError) {
+        try await SSHFileTransfer(transfer, over: connection, as: user).upload()
     }
 
-    package func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {
-        let label = "download of \(path)"
-        let target = file.path(percentEncoded: false)
-        let part = target + ".part"
-        unlink(part)
-        defer { unlink(part) }
-        let result = try await connection.execute(
-            ChannelRequest(
-                label: label,
-                script: FileTransferScript.download(path),
-                input: .bytes([]),
-                output: .file(URL(filePath: part)),
-                timeout: timeout,
-                user: user
-            )
-        )
-        let said = String(decoding: result.standardError, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-        guard result.exitCode == 0 else { throw transferError("\(label): exit code \(result.exitCode): \(said)") }
-        guard let digest = result.digest, said.split(separator: "\n").last.map(String.init) == digest else {
-            throw transferError("\(label): left with sha256 \(said), arrived with \(result.digest ?? "none")")
-        }
-        guard rename(part, target) == 0 else {
-            throw transferError("\(label): cannot write \(target): \(String(cString: strerror(errno)))")
-        }
-    }
-
-    private func transferError(_ message: String, remedy: String? = nil) -> RemoteError {
-        connection.error(.transfer, message, remedy: remedy)
+    package func download(_ transfer: FileTransfer) async throws(RemoteError) {
+        try await SSHFileTransfer(transfer, over: connection, as: user).download()
     }
 }

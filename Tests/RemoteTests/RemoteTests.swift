@@ -26,12 +26,12 @@ private final class CountingHost: RemoteHost {
         return CommandResult(exitCode: 0, standardOutput: [], standardError: [], duration: .zero)
     }
 
-    func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {
-        calls.withLock { $0.append(path) }
+    func upload(_ transfer: FileTransfer) async throws(RemoteError) {
+        calls.withLock { $0.append(transfer.path) }
     }
 
-    func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {
-        calls.withLock { $0.append(path) }
+    func download(_ transfer: FileTransfer) async throws(RemoteError) {
+        calls.withLock { $0.append(transfer.path) }
     }
 
     func elevated(as user: String) -> any RemoteHost { self }
@@ -122,9 +122,9 @@ struct RemoteValueTests {
         let file = FileManager.default.temporaryDirectory.appending(path: "pawl-digest-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: file) }
         try Data("abc".utf8).write(to: file)
-        let (digest, size) = try ContentDigest.ofFile(file)
+        let content = try ContentDigest.ofFile(file)
         // FIPS 180-4, example of one block.
-        #expect(digest == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
-        #expect(size == 3)
+        #expect(content.digest.hexadecimal == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+        #expect(content.size == 3)
     }
 }

@@ -7,12 +7,12 @@ import Remote
 package protocol CommandOnlyHost: RemoteHost {}
 
 extension CommandOnlyHost {
-    package func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {
-        throw RemoteError(.refused, host: name, "upload to \(path): not in this test")
+    package func upload(_ transfer: FileTransfer) async throws(RemoteError) {
+        throw RemoteError(.refused, host: name, "upload to \(transfer.path): not in this test")
     }
 
-    package func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {
-        throw RemoteError(.refused, host: name, "download of \(path): not in this test")
+    package func download(_ transfer: FileTransfer) async throws(RemoteError) {
+        throw RemoteError(.refused, host: name, "download of \(transfer.path): not in this test")
     }
 
     package func elevated(as user: String) -> any RemoteHost { self }

@@ -13,12 +13,12 @@ package protocol ForwardingHost: RemoteHost {
 extension ForwardingHost {
     package var name: String { inner.name }
 
-    package func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {
-        try await inner.upload(file, to: path, mode: mode, timeout: timeout)
+    package func upload(_ transfer: FileTransfer) async throws(RemoteError) {
+        try await inner.upload(transfer)
     }
 
-    package func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {
-        try await inner.download(path, to: file, timeout: timeout)
+    package func download(_ transfer: FileTransfer) async throws(RemoteError) {
+        try await inner.download(transfer)
     }
 
     package func elevated(as user: String) -> any RemoteHost { self }

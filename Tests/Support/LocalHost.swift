@@ -89,20 +89,20 @@ package struct LocalHost: RemoteHost {
         }
     }
 
-    package func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {
+    package func upload(_ transfer: FileTransfer) async throws(RemoteError) {
         do {
-            try Data(contentsOf: file).write(to: URL(filePath: path))
-            try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+            try Data(contentsOf: transfer.file).write(to: URL(filePath: transfer.path))
+            try FileManager.default.setAttributes([.posixPermissions: transfer.mode], ofItemAtPath: transfer.path)
         } catch {
-            throw RemoteError(.transfer, host: name, "upload to \(path): \(error)")
+            throw RemoteError(.transfer, host: name, "upload to \(transfer.path): \(error)")
         }
     }
 
-    package func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {
+    package func download(_ transfer: FileTransfer) async throws(RemoteError) {
         do {
-            try Data(contentsOf: URL(filePath: path)).write(to: file)
+            try Data(contentsOf: URL(filePath: transfer.path)).write(to: transfer.file)
         } catch {
-            throw RemoteError(.transfer, host: name, "download of \(path): \(error)")
+            throw RemoteError(.transfer, host: name, "download of \(transfer.path): \(error)")
         }
     }
 

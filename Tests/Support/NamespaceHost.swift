@@ -25,12 +25,18 @@ package struct NamespaceHost: RemoteHost {
         return try await here.run(outer)
     }
 
-    package func upload(_ file: URL, to path: String, mode: Int, timeout: Duration) async throws(RemoteError) {
-        try await here.upload(file, to: "/proc/\(leader)/root\(path)", mode: mode, timeout: timeout)
+    package func upload(_ transfer: FileTransfer) async throws(RemoteError) {
+        try await here.upload(inside(transfer))
     }
 
-    package func download(_ path: String, to file: URL, timeout: Duration) async throws(RemoteError) {
-        try await here.download("/proc/\(leader)/root\(path)", to: file, timeout: timeout)
+    package func download(_ transfer: FileTransfer) async throws(RemoteError) {
+        try await here.download(inside(transfer))
+    }
+
+    private func inside(_ transfer: FileTransfer) -> FileTransfer {
+        var inside = transfer
+        inside.path = "/proc/\(leader)/root\(transfer.path)"
+        return inside
     }
 
     package func elevated(as user: String) -> any RemoteHost { self }
