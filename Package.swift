@@ -96,6 +96,13 @@ let package = Package(
             path: "Tests/CrashMatrix",
             swiftSettings: strict
         ),
+        // What commands and files cost over pawl's own SSH. See scripts/bench-ssh.
+        .executableTarget(
+            name: "ssh-bench",
+            dependencies: ["SSH", "Remote", argumentParser],
+            path: "Tests/SSHBench",
+            swiftSettings: strict
+        ),
         // Sets every known trap of a migration on real nodes. See scripts/truth-matrix.
         .executableTarget(
             name: "truth-matrix",

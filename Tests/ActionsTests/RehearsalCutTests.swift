@@ -30,7 +30,8 @@ struct RehearsalCutTests {
         }
     }
 
-    @Test func `a snapshot whose record is behind the cut is dropped, and etcdctl migrates what is left`() async throws {
+    @Test func `a snapshot whose record is behind the cut is dropped, and etcdctl migrates what is left`() async throws
+    {
         try await LiveMember.with { member in
             // Snapshots come so fast that entries are written between each and its record.
             try await member.sh("echo --snapshot-count 20 >\(member.root)/args")
