@@ -23,7 +23,9 @@ package struct ProgramStart {
     /// The path of the program, and its arguments.
     package var words: [String]
     package var environment: [String: String]
-    /// What becomes its stdin, stdout and stderr. They stay the caller's to close.
+    /// What becomes its stdin, stdout and stderr.
+    ///
+    /// They stay the caller's to close.
     package var files: (input: Int32, output: Int32, errors: Int32)
     /// Whether it is in a process group of its own, which a Ctrl-C does not reach.
     package var hasOwnGroup: Bool

@@ -5,7 +5,9 @@ import Foundation
 import Remote
 import SSH
 
-/// What pawl's own SSH costs without the rest of pawl: serial commands, and files up and down. See scripts/bench-ssh.
+/// What pawl's own SSH costs without the rest of pawl: serial commands, and files up and down.
+///
+/// See scripts/bench-ssh.
 @main
 struct SSHBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -20,7 +22,7 @@ struct Way: ParsableArguments {
     @Option(name: .long, help: "The file of known hosts.") var knownHosts: String
     @Option(name: .long, help: "Whom to log in as.") var user: String = NSUserName()
 
-    /// - Parameter address: `ADDRESS:PORT`.
+    /// The host behind `ADDRESS:PORT`.
     func host(_ address: String) throws -> SSHHost {
         let parts = address.split(separator: ":").map(String.init)
         guard parts.count == 2, let port = Int(parts[1]) else { throw ValidationError("\(address) is no ADDRESS:PORT") }

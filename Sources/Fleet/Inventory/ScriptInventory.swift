@@ -87,6 +87,7 @@ struct ScriptInventory {
     ///   - key: what it is of the group, as the script has it.
     ///   - one: the same for one of them.
     ///   - group: whose list it is.
+    /// - Returns: those that are names; what is wrong with the others is noted.
     private mutating func names(
         in node: YAMLNode,
         _ key: String,
