@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Foundation
+import SSH
 
 /// The program: its name, its version, its commands.
 package struct PawlCommand: AsyncParsableCommand {
@@ -19,7 +21,8 @@ package struct PawlCommand: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            CheckCommand.self, RehearseCommand.self, PlanCommand.self, RunCommand.self, ResumeCommand.self,
+            CheckCommand.self, RehearseCommand.self, PlanCommand.self, RunCommand.self,
+            ResumeCommand.self,
             RollbackCommand.self,
             StatusCommand.self, RunsCommand.self, BackupsCommand.self, JournalCommand.self, UnlockCommand.self,
             VerifyCommand.self, InventoryCommand.self, SSHConfigCommand.self, ActionsCommand.self, LabCommand.self,
@@ -31,7 +34,15 @@ package struct PawlCommand: AsyncParsableCommand {
     package init() {}
 
     /// Reads the command line and runs the command; ends the process with its exit code.
-    package static func start() async {
-        await main()
+    ///
+    /// The main thread, which would only wait, serves the sessions meanwhile.
+    package static func start() -> Never {
+        SSHEventLoopGroup.willBeServedByMainThread()
+        // The one task that belongs to no other: the program.
+        Task.detached {
+            await main()
+            Foundation.exit(0)
+        }
+        SSHEventLoopGroup.serve()
     }
 }

@@ -4,12 +4,12 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// Two threads for calls that block and cannot be made otherwise: `getaddrinfo`, and hashing a large local file.
+/// One or two threads for calls that block and cannot be made otherwise: `getaddrinfo`, and hashing a large local file.
 ///
 /// ## Concurrency
 /// The queue is behind its mutex; the semaphore counts what is in it, and is what the threads wait for.
 final class BlockingPool: Sendable {
-    static let shared = BlockingPool(threads: 2)
+    static let shared = BlockingPool(threads: ProcessInfo.processInfo.activeProcessorCount > 2 ? 2 : 1)
 
     private let queue = Mutex<[@Sendable () -> Void]>([])
     private let queued = DispatchSemaphore(value: 0)

@@ -11,7 +11,7 @@ extension SSHConnection {
     /// Each has its deadline; a failure says what to do about it.
     func connect(until commandDeadline: ContinuousClock.Instant) async throws(RemoteError) {
         let started = ContinuousClock.now
-        let deadline = min(commandDeadline, started + endpoint.connectTimeout)
+        var deadline = min(commandDeadline, started + endpoint.connectTimeout)
         let way: SSHRoute.Way
         do throws(SSHFailure) {
             way = try await SSHRoute(endpoint: endpoint, loop: loop).open(until: deadline)
@@ -27,6 +27,7 @@ extension SSHConnection {
             logger.debug("known_hosts: \(warning)", metadata: ["host": "\(endpoint.name)"])
         }
         do throws(SSHFailure) {
+            deadline = min(commandDeadline, deadline + way.waited)
             let session = try SessionHandle(socket: way.descriptor, proxy: way.proxy)
             self.session = session
             try prefer(in: session, record)
@@ -145,7 +146,8 @@ extension SSHConnection {
             throw error(
                 .hostKey,
                 "the server's host key \(offered) is revoked at \(entry.place)",
-                remedy: "give the node a new host key; never connect with this one"
+                remedy: "give the node a new host key; never connect with this one",
+                about: [key.fingerprint, entry.place]
             )
         case (.changed(let entry), _):
             let isSameType = entry.key.type == key.type
@@ -157,7 +159,8 @@ extension SSHConnection {
                 remedy:
                     "somebody may be in between; if the node was re-installed, compare the fingerprint on its console, "
                     + "then: ssh-keygen -R '\(recordName)' -f \(entry.place.split(separator: ":").dropLast().joined(separator: ":"))"
-                    + " && \(scan) >> \(knownHostsFiles[0])"
+                    + " && \(scan) >> \(knownHostsFiles[0])",
+                about: [key.fingerprint, entry.key.fingerprint, entry.place]
             )
         case (.unknown, .strict):
             let authority = record.entries(for: recordName).first { $0.marker == .certAuthority }
@@ -168,7 +171,8 @@ extension SSHConnection {
                 .hostKey,
                 "the host key is not on record: the server offers \(offered), looked up '\(recordName)' in "
                     + knownHostsFiles.joined(separator: ", ") + (word ?? ""),
-                remedy: "compare the fingerprint on the node's console, then: \(scan) >> \(knownHostsFiles[0])"
+                remedy: "compare the fingerprint on the node's console, then: \(scan) >> \(knownHostsFiles[0])",
+                about: [key.fingerprint]
             )
         }
     }

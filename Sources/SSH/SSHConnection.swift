@@ -57,8 +57,15 @@ actor SSHConnection {
     }
 
     /// An error about this host that says how it was to be reached.
-    nonisolated func error(_ code: RemoteError.Code, _ message: String, remedy: String? = nil) -> RemoteError {
-        RemoteError(code, host: endpoint.name, "\(message) [\(endpoint.place)]", remedy: remedy)
+    nonisolated func error(
+        _ code: RemoteError.Code,
+        _ message: String,
+        remedy: String? = nil,
+        about key: [String] = []
+    ) -> RemoteError {
+        var error = RemoteError(code, host: endpoint.name, "\(message) [\(endpoint.place)]", remedy: remedy)
+        error.ownWords = key + [endpoint.place, recordName, endpoint.address, endpoint.name]
+        return error
     }
 
     // MARK: - Waiting

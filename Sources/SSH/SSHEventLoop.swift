@@ -13,7 +13,7 @@ import Musl
 ///
 /// libssh2 wants one thread at a time on a session and reports `EAGAIN` where it would block. An actor whose executor
 /// is this loop gets both: its code runs here only, and ``wait(on:for:until:isolation:)`` suspends it in `poll`. No
-/// thread of Swift's cooperative pool is ever blocked, and two loops serve any number of hosts.
+/// thread of Swift's cooperative pool is ever blocked, and a few loops serve any number of hosts.
 ///
 /// ## Concurrency
 /// `inbox` is shared. `waiters` and `scratch` are touched by the loop's own thread only, and ``checkIsolated()`` guards the
@@ -42,8 +42,14 @@ final class SSHEventLoop: SerialExecutor, Sendable {
         var continuation: CheckedContinuation<Readiness, Never>
     }
 
+    private struct Job {
+        var job: UnownedJob
+        /// Of tasks that run here by preference, and are no session's.
+        var taskExecutor: UnownedTaskExecutor?
+    }
+
     private struct Inbox {
-        var jobs: [UnownedJob] = []
+        var jobs: [Job] = []
         var cancelled: [UInt64] = []
         /// Whether a byte that ends the current `poll` is already on its way.
         var isWoken = false
@@ -62,10 +68,11 @@ final class SSHEventLoop: SerialExecutor, Sendable {
     /// How much of a channel is read in one go.
     static let scratchSize = 256 * 1024
 
-    /// Starts the thread.
+    /// Starts the thread, which runs as long as the process does.
     ///
-    /// It runs as long as the process does.
-    init(name: String) throws {
+    /// - Parameter name: of the thread; `nil` for none, where somebody calls ``serve()``.
+    /// - Throws: where the system gives no pipe.
+    init(name: String?) throws {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { throw SSHFailure.system("pipe", errno) }
         for end in ends {
@@ -74,7 +81,8 @@ final class SSHEventLoop: SerialExecutor, Sendable {
         }
         wakeReader = ends[0]
         wakeWriter = ends[1]
-        let thread = Thread { [self] in run() }
+        guard let name else { return }
+        let thread = Thread { [self] in serve() }
         thread.name = name
         thread.stackSize = 1 << 20
         thread.start()
@@ -82,10 +90,12 @@ final class SSHEventLoop: SerialExecutor, Sendable {
 
     // MARK: - Executor
 
-    func enqueue(_ job: consuming ExecutorJob) {
-        let unowned = UnownedJob(job)
+    func enqueue(_ job: consuming ExecutorJob) { enqueue(UnownedJob(job), for: nil) }
+
+    /// Takes a job of a session, or of a task that runs here by preference.
+    func enqueue(_ job: UnownedJob, for taskExecutor: UnownedTaskExecutor?) {
         let mustWake = inbox.withLock { inbox in
-            inbox.jobs.append(unowned)
+            inbox.jobs.append(Job(job: job, taskExecutor: taskExecutor))
             return markWoken(&inbox)
         }
         if mustWake { wake() }
@@ -153,7 +163,8 @@ final class SSHEventLoop: SerialExecutor, Sendable {
 
     // MARK: - Thread
 
-    private func run() {
+    /// Serves the sessions on the thread that calls it.
+    func serve() -> Never {
         threadID.store(Self.currentThreadID(), ordering: .releasing)
         var descriptors: [pollfd] = []
         var order: [UInt64] = []
@@ -162,7 +173,13 @@ final class SSHEventLoop: SerialExecutor, Sendable {
                 defer { inbox.jobs.removeAll(keepingCapacity: true) }
                 return inbox.jobs
             }
-            for job in jobs { job.runSynchronously(on: asUnownedSerialExecutor()) }
+            for item in jobs {
+                if let taskExecutor = item.taskExecutor {
+                    item.job.runSynchronously(on: taskExecutor)
+                } else {
+                    item.job.runSynchronously(on: asUnownedSerialExecutor())
+                }
+            }
 
             let (hasJobs, cancelled) = inbox.withLock { inbox in
                 defer { inbox.cancelled.removeAll() }

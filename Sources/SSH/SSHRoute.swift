@@ -8,6 +8,8 @@ struct SSHRoute {
         var descriptor: Int32
         /// Ends when nobody holds it any more.
         var proxy: ProxyProcess?
+        /// How long it waited for names of other hosts, which is not its own time.
+        var waited = Duration.zero
     }
 
     var endpoint: SSHEndpoint
@@ -27,6 +29,7 @@ struct SSHRoute {
             family: endpoint.addressFamily,
             loop: loop
         )
-        return Way(descriptor: try await connector.connect(until: deadline))
+        let connected = try await connector.connect(until: deadline)
+        return Way(descriptor: connected.descriptor, waited: connected.waited)
     }
 }

@@ -22,12 +22,36 @@ struct TCPConnector {
         var bytes: [UInt8]
     }
 
+    /// A socket, and how long the name had to wait for those of other hosts to be looked up.
+    struct Connected {
+        var descriptor: Int32
+        var waited: Duration
+    }
+
+    /// What a lookup gave, and when its turn had come.
+    private struct Lookup: Sendable {
+        var addresses: [Address]
+        var waited: Duration
+    }
+
     /// A connected, non-blocking socket; the caller closes it.
+    ///
+    /// The deadline counts from when the name's turn to be looked up has come: names of other hosts that nobody answers for
+    /// must not be this host's failure.
     func connect(
         until deadline: ContinuousClock.Instant,
         isolation: isolated (any Actor)? = #isolation
+    ) async throws(SSHFailure) -> Connected {
+        let lookup = try await resolve()
+        let descriptor = try await connect(to: lookup.addresses, until: deadline + lookup.waited)
+        return Connected(descriptor: descriptor, waited: lookup.waited)
+    }
+
+    private func connect(
+        to addresses: [Address],
+        until deadline: ContinuousClock.Instant,
+        isolation: isolated (any Actor)? = #isolation
     ) async throws(SSHFailure) -> Int32 {
-        let addresses = try await resolve()
         var failures: [String] = []
         for (index, candidate) in addresses.enumerated() {
             // Each address gets its share of what time is left, so that a dead one does not use up all of it.
@@ -42,13 +66,19 @@ struct TCPConnector {
         throw SSHFailure(kind: .local, message: failures.joined(separator: "; "))
     }
 
-    private func resolve(isolation: isolated (any Actor)? = #isolation) async throws(SSHFailure) -> [Address] {
+    private func resolve(isolation: isolated (any Actor)? = #isolation) async throws(SSHFailure) -> Lookup {
         // A numeric address needs no lookup and no thread.
         if let numeric = try? Self.lookUp(address, port, family, flags: AI_NUMERICHOST | AI_NUMERICSERV).get() {
-            return numeric
+            return Lookup(addresses: numeric, waited: .zero)
         }
         let (name, number, family) = (address, port, family)
-        return try await BlockingPool.shared.run { Self.lookUp(name, number, family, flags: AI_NUMERICSERV) }.get()
+        let asked = ContinuousClock.now
+        return try await BlockingPool.shared.run { () -> Result<Lookup, SSHFailure> in
+            let waited = ContinuousClock.now - asked
+            return Self.lookUp(name, number, family, flags: AI_NUMERICSERV)
+                .map { Lookup(addresses: $0, waited: waited) }
+        }
+        .get()
     }
 
     private static func lookUp(

@@ -4,7 +4,7 @@ import PawlCommands
 
 @main
 struct Pawl {
-    static func main() async {
-        await PawlCommand.start()
+    static func main() {
+        PawlCommand.start()
     }
 }
