@@ -55,7 +55,7 @@ let package = Package(
                 "Fleet", argumentParser, logging,
             ]
         ),
-        module("Reports", ["Engine", "Rollout"]),
+        module("Reports", ["Engine", "Rollout", "Remote"]),
         module("Lab", ["Fleet", subprocess, system]),
         module("Engine", ["Actions", "Etcd", "Rollout", "Journal", "Remote", "Playbooks", "Fleet", crypto, logging]),
         module("Actions", ["Etcd", "Rollout", "Remote", "Playbooks", "Fleet"]),
@@ -126,7 +126,7 @@ let package = Package(
             "EngineTests",
             ["Engine", "Actions", "Etcd", "Rollout", "Journal", "Remote", "Playbooks", "Fleet", "TestSupport"]
         ),
-        tests("ReportsTests", ["Reports", "Engine", "Rollout"]),
+        tests("ReportsTests", ["Reports", "Engine", "Rollout", "Remote"]),
         tests("LabTests", ["Lab", "Fleet"]),
         tests(
             "PawlCommandsTests",

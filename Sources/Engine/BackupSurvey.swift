@@ -121,21 +121,7 @@ package struct BackupSurvey: Sendable {
     /// - Parameter progress: is told which backup is being read.
     /// - Returns: the findings by host in inventory order, the newest backup first.
     package func findings(progress: @escaping @Sendable (String) -> Void) async -> [Finding] {
-        await withTaskGroup(of: (Int, [Finding]).self) { group in
-            var found = [[Finding]](repeating: [], count: hosts.count)
-            var next = 0
-            func begin() {
-                let index = next
-                next += 1
-                group.addTask { (index, await look(at: hosts[index], progress)) }
-            }
-            while next < min(8, hosts.count) { begin() }
-            while let (index, findings) = await group.next() {
-                found[index] = findings
-                if next < hosts.count { begin() }
-            }
-            return found.flatMap(\.self)
-        }
+        await FanOut(width: 8).answers(of: hosts) { await look(at: $0, progress) }.flatMap { $0 ?? [] }
     }
 
     private func look(at host: InspectedHost, _ progress: @Sendable (String) -> Void) async -> [Finding] {

@@ -3,18 +3,14 @@
 import Etcd
 import Fleet
 import Foundation
-import Playbooks
 import Remote
 
-/// Whether a host can be worked on: reached, elevated, with the tools that the actions need.
-package enum HostCheck {
+/// Whether hosts can be worked on: reached, elevated, with the tools that the actions need, with room and the time of day.
+///
+/// One command a host, which changes nothing.
+package struct HostCheck: Sendable {
     /// What one host answered.
     package struct Answer: Sendable, Codable {
-        package struct Problem: Sendable, Codable {
-            package var message: String
-            package var remedy: String?
-        }
-
         package var host: String
         /// Whether a run could begin on it.
         package var isUsable: Bool
@@ -24,139 +20,95 @@ package enum HostCheck {
         package var etcdctl: String?
         /// Free space where backups go.
         package var freeSpace: String?
-        /// The node's clock minus the controller's, in seconds; the way there and back is part of it.
+        /// The node's clock minus the controller's, in seconds; the way back is part of it.
         package var clockOffsetSeconds: Double?
-        package var problems: [Problem]
+        package var problems: [HostProblem]
+
+        package init(host: String, isUsable: Bool, problems: [HostProblem] = []) {
+            self.host = host
+            self.isUsable = isUsable
+            self.problems = problems
+        }
     }
 
-    /// Programs that the actions run on a node.
-    ///
-    /// All are in a Debian base system, but for curl and etcdctl.
-    static let tools = ["curl", "sha256sum", "flock", "timeout", "find", "cp", "awk", "grep", "sed"]
+    /// An answer with the clock as it is known for certain.
+    private struct Look: Sendable {
+        var answer: Answer
+        /// How far the node's clock is ahead of this machine's.
+        var clock: ClockReading?
+    }
 
-    /// Asks all hosts of an inventory, at most 32 at a time.
+    /// The hosts in inventory order.
+    package var hosts: [String] { work.map(\.host.name) }
+
+    private let work: [InspectedHost]
+
+    /// Contacts nothing.
     ///
     /// - Parameters:
     ///   - inventory: the sources, as `-i` names them.
     ///   - limit: a host pattern; `nil` for all hosts.
     ///   - extraVariables: the arguments of `-e`.
     ///   - connector: makes the ways to the hosts.
-    /// - Returns: one answer a host, in inventory order.
     /// - Throws: what is wrong with the inventory.
-    package static func all(
+    package init(
         inventory: InventorySources,
         limit: String?,
         extraVariables: [String],
         connector: HostDirectory.Connector
-    ) async throws(DiagnosticsError) -> [Answer] {
-        let work = try InspectedHost.all(
+    ) throws(DiagnosticsError) {
+        work = try InspectedHost.all(
             inventory: inventory,
             limit: limit,
             extraVariables: extraVariables,
-            connector: connector
+            connector: { ReadOnlyHost(connector($0)) }
         )
-        return await answers(of: work)
     }
 
-    private static func answers(
-        of work: [InspectedHost]
-    ) async -> [Answer] {
-        await withTaskGroup(of: (Int, Answer).self) { group in
-            var answers = [Answer?](repeating: nil, count: work.count)
-            var next = 0
-            func begin(_ index: Int) {
-                group.addTask {
-                    let host = work[index].host
-                    let answer = await ask(host, work[index].settings)
-                    await host.close()
-                    return (index, answer)
-                }
-            }
-            while next < min(32, work.count) {
-                begin(next)
-                next += 1
-            }
-            while let (index, answer) = await group.next() {
-                answers[index] = answer
-                if next < work.count {
-                    begin(next)
-                    next += 1
-                }
-            }
-            return answers.compactMap(\.self)
+    /// Asks all hosts.
+    ///
+    /// - Parameters:
+    ///   - fanOut: how many hosts at a time.
+    ///   - onEnd: is told of each as it comes in: whether it was reached, and whether it is usable so far.
+    /// - Returns: one answer a host, in inventory order; none for those that were not begun before a cancellation.
+    package func answers(_ fanOut: FanOut, onEnd: (Answer) async -> Void) async -> [Answer] {
+        var looks = [Look?](repeating: nil, count: work.count)
+        await fanOut.forEach(of: work) { inspected in
+            let look = await Self.look(at: inspected)
+            await inspected.host.close()
+            return look
+        } onEnd: { place, look in
+            looks[place] = look
+            await onEnd(look.answer)
+        }
+        let seen = looks.compactMap(\.self)
+        let clocks = ClockSurvey(seen.compactMap(\.clock))
+        return seen.map { look in
+            var answer = look.answer
+            if let problem = look.clock.flatMap(clocks.problem) { answer.problems.append(problem) }
+            return answer
         }
     }
 
-    private static func ask(_ host: any RemoteHost, _ settings: EtcdSettings) async -> Answer {
-        let command = RemoteCommand("look at the host", script: script(settings), effect: .readOnly)
+    private static func look(at inspected: InspectedHost) async -> Look {
+        let host = inspected.host
+        let script = HostCheckScript(inspected.settings)
+        let arrival = ClockArrival()
+        var command = RemoteCommand("look at the host", script: script.text, effect: .readOnly)
+        command.onOutput = { _ in arrival.note() }
+        let asked = Date().timeIntervalSince1970
         do {
             let result = try await host.run(command)
-            return read(result, from: host.name, settings)
+            var answer = Answer(host: host.name, isUsable: true)
+            let report = script.read(result.output, into: &answer)
+            let told = arrival.time ?? Date().timeIntervalSince1970
+            answer.clockOffsetSeconds = report.clock.map { $0 - told }
+            return Look(
+                answer: answer,
+                clock: report.clock.map { ClockReading(earliest: $0 - told, latest: $0 - asked) }
+            )
         } catch {
-            return Answer(
-                host: host.name,
-                isUsable: false,
-                problems: [.init(message: error.message, remedy: error.remedy)]
-            )
+            return Look(answer: Answer(host: host.name, isUsable: false, problems: [HostProblem(error)]))
         }
-    }
-
-    /// Prints `name=value` lines; a tool that is not there prints nothing.
-    private static func script(_ settings: EtcdSettings) -> String {
-        let etcdctl = ShellQuoting.quote(settings.etcdctl)
-        let backups = ShellQuoting.quote(settings.backupDir)
-        return """
-            printf 'user=%s\\n' "$(id -un)"
-            printf 'clock=%s\\n' "$(date +%s.%N)"
-            for tool in \(tools.joined(separator: " ")); do
-              command -v "$tool" >/dev/null 2>&1 || printf 'missing=%s\\n' "$tool"
-            done
-            printf 'etcd=%s\\n' "$(etcd --version 2>/dev/null | sed -n 's/^etcd Version: *//p')"
-            printf 'etcdctl=%s\\n' "$(ETCDCTL_API=3 \(etcdctl) version 2>/dev/null | sed -n 's/^etcdctl version: *//p')"
-            ETCDCTL_API=3 \(etcdctl) migrate --help >/dev/null 2>&1 && printf 'migrate=yes\\n'
-            dir=\(backups); while [ ! -d "$dir" ]; do dir=$(dirname "$dir"); done
-            printf 'free=%s\\n' "$(df -Pk "$dir" | awk 'NR == 2 { print $4 }')"
-            """
-    }
-
-    private static func read(_ result: CommandResult, from host: String, _ settings: EtcdSettings) -> Answer {
-        var values: [String: [String]] = [:]
-        for line in result.output.split(separator: "\n") {
-            let parts = line.split(separator: "=", maxSplits: 1).map(String.init)
-            if parts.count == 2 { values[parts[0], default: []].append(parts[1]) }
-        }
-        var problems: [Answer.Problem] = []
-        for tool in values["missing"] ?? [] {
-            problems.append(.init(message: "\(tool) is not installed", remedy: "install it on the node: \(tool)"))
-        }
-        let etcdctl = values["etcdctl"]?.first
-        if etcdctl == nil {
-            problems.append(
-                .init(
-                    message: "no etcdctl (\(settings.etcdctl))",
-                    remedy: "install etcd-client, or set the variable etcdctl to its path"
-                )
-            )
-        }
-        let isUsable = problems.isEmpty
-        if etcdctl != nil, values["migrate"] == nil {
-            problems.append(
-                .init(
-                    message: "etcdctl \(etcdctl ?? "") has no migrate command",
-                    remedy: "a migration needs etcdctl 3.0.14 to 3.4 on the node; set the variable etcdctl to its path"
-                )
-            )
-        }
-        let free = values["free"]?.first.flatMap(Int.init).map { $0 * 1024 }
-        return Answer(
-            host: host,
-            isUsable: isUsable,
-            user: values["user"]?.first,
-            etcd: values["etcd"]?.first,
-            etcdctl: etcdctl,
-            freeSpace: free.map { Int64($0).formatted(.byteCount(style: .binary)) },
-            clockOffsetSeconds: values["clock"]?.first.flatMap(Double.init).map { $0 - Date().timeIntervalSince1970 },
-            problems: problems
-        )
     }
 }

@@ -26,6 +26,7 @@ struct InspectedHost: Sendable {
     ///   - inventory: the sources, as `-i` names them.
     ///   - limit: a host pattern; `nil` for all hosts.
     ///   - extraVariables: the arguments of `-e`.
+    ///   - become: whom commands run as where the inventory leaves it open; `nil` for the login user.
     ///   - connector: makes the ways to the hosts.
     /// - Returns: them in inventory order.
     /// - Throws: what is wrong with the inventory.
@@ -33,6 +34,7 @@ struct InspectedHost: Sendable {
         inventory: InventorySources,
         limit: String?,
         extraVariables: [String],
+        become: String? = "root",
         connector: HostDirectory.Connector
     ) throws(DiagnosticsError) -> [InspectedHost] {
         let loaded = try Inventory.load(inventory)
@@ -44,9 +46,11 @@ struct InspectedHost: Sendable {
             do throws(DiagnosticsError) {
                 let settled = try SettledHost(host, of: loaded, VariableScope(extra: extra))
                 let variables = settled.variables
-                // The shipped playbooks say `become`, so sudo is tried unless the inventory forbids it.
+                // The shipped playbooks say `become`, so sudo is tried unless the inventory forbids it. Its variables win
+                // over what is said elsewhere, as in Ansible.
                 let mayBecome = variables["ansible_become"]?.ansibleBool != false
-                let user = settled.connection.becomeUser ?? (mayBecome ? "root" : nil)
+                let named = become.map { variables["ansible_become_user"]?.asString ?? $0 }
+                let user = settled.connection.becomeUser ?? (mayBecome ? named : nil)
                 let way = connector(settled.connection)
                 found.append(
                     InspectedHost(

@@ -10,55 +10,49 @@ import Reports
 struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Looks at every host: reach, sudo, tools, versions, disk, clock. Changes nothing."
+        abstract: "Looks at every host: reach, sudo, tools, versions, disk, clock. Changes nothing.",
+        discussion: """
+            Prints one line for each thing that is wrong, which says what to do; hosts with the same trouble share one. Exits \
+            with 4 when a host is not usable, with 130 when it was interrupted.
+            """
     )
 
     @OptionGroup var inventory: InventoryOptions
     @OptionGroup var variables: VariableOptions
+    @OptionGroup var forks: ForksOptions
     @OptionGroup var ssh: SSHConfigOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
         try await ExitReason.reporting {
             let session = try Session(output, ssh)
-            let answers = try await HostCheck.all(
+            let check = try HostCheck(
                 inventory: inventory.sources,
                 limit: inventory.limit,
                 extraVariables: variables.extraVars,
                 connector: session.connector
             )
+            let fanOut = forks.fanOut(over: check.hosts.count)
+            let outcome = try await InterruptibleWork.run(saying: "no further host is looked at") {
+                await Self.perform(check, fanOut)
+            }
+            let answers = outcome.result
             switch session.output {
             case .json: for answer in answers { Terminal.write(try line(answer)) }
-            case .text: Terminal.write(text(answers))
+            case .text:
+                let report = CheckReport(answers, of: check.hosts.count)
+                Terminal.write(report.text(width: Terminal.width, style: Terminal.traits.style))
             }
+            if outcome.wasInterrupted { throw ExitReason.interrupted }
             if answers.contains(where: { !$0.isUsable }) { throw ExitReason.refused }
         }
     }
 
-    private func text(_ answers: [HostCheck.Answer]) -> String {
-        let rows = answers.map { answer in
-            [
-                answer.host, answer.isUsable ? "ok" : "FAILED", answer.user ?? "-", answer.etcd ?? "-",
-                answer.etcdctl ?? "-", answer.freeSpace ?? "-",
-                answer.problems.isEmpty ? "" : answer.problems[0].message,
-            ]
+    private static func perform(_ check: HostCheck, _ fanOut: FanOut) async -> [HostCheck.Answer] {
+        let progress = Terminal.progress(over: check.hosts.count)
+        return await progress.run {
+            await check.answers(fanOut) { await progress.note($0.isUsable ? .good : .failed) }
         }
-        let table = Table(
-            columns: [
-                .init("host"), .init("state"), .init("runs as"), .init("etcd"), .init("etcdctl"),
-                .init("free for backups"), .init("what is wrong"),
-            ],
-            rows: rows
-        )
-        let more = answers.flatMap { answer in
-            answer.problems.map { problem in
-                "\(answer.host): \(problem.message)" + (problem.remedy.map { "\n    \($0)" } ?? "") + "\n"
-            }
-        }
-        let bad = answers.count { !$0.isUsable }
-        let verdict =
-            bad == 0 ? "\(answers.count) hosts, all usable" : "\(bad) of \(answers.count) hosts are not usable"
-        return table.render(width: Terminal.width) + "\n" + (more.isEmpty ? "" : "\n" + more.joined()) + verdict + "\n"
     }
 
     private func line(_ answer: HostCheck.Answer) throws -> String {

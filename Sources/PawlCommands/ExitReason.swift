@@ -14,6 +14,7 @@ enum ExitReason {
     static let locked = ExitCode(5)
     static let drift = ExitCode(6)
     static let invalidInput = ExitCode(65)
+    static let interrupted = ExitCode(130)
 
     /// Runs the body of a command; what it throws is said on stderr and becomes an exit code.
     static func reporting(_ body: () async throws -> Void) async throws {

@@ -21,7 +21,7 @@ package struct PawlCommand: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            CheckCommand.self, RehearseCommand.self, PlanCommand.self, RunCommand.self,
+            CheckCommand.self, ExecCommand.self, RehearseCommand.self, PlanCommand.self, RunCommand.self,
             ResumeCommand.self,
             RollbackCommand.self,
             StatusCommand.self, RunsCommand.self, BackupsCommand.self, JournalCommand.self, UnlockCommand.self,

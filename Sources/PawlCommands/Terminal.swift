@@ -2,6 +2,7 @@
 
 import Foundation
 import Reports
+import SSH
 
 /// What the program is connected to.
 enum Terminal {
@@ -14,6 +15,23 @@ enum Terminal {
 
     /// Columns of the terminal; `nil` when stdout is none.
     static var width: Int? { size?.columns }
+
+    /// How far a command over many hosts is, told on stderr.
+    static func progress(over hosts: Int) -> FleetProgress {
+        let waiter = try? LoopWaiter(SSHEventLoopGroup.shared.get())
+        return FleetProgress(
+            total: hosts,
+            isLive: TerminalTraits.of(descriptor: STDERR_FILENO).allowsLiveView,
+            .init(
+                sink: { FileHandle.standardError.write(Data($0.utf8)) },
+                size: { TerminalSize.of(descriptor: STDERR_FILENO) },
+                wait: { duration in
+                    guard let waiter else { throw CancellationError() }
+                    try await waiter.sleep(for: duration)
+                }
+            )
+        )
+    }
 
     /// Writes to stdout at once.
     @Sendable static func write(_ text: String) {

@@ -71,6 +71,16 @@ import Testing
         #expect(try parse("check -i a -l web", as: CheckCommand.self).inventory.limit == "web")
     }
 
+    @Test func `exec takes a command line, and whom it runs as only together with -b`() throws {
+        let command = try parse("exec -i a -l web -b --become-user etcd --timeout 2m -f 9 uptime", as: ExecCommand.self)
+        #expect(command.command == "uptime" && command.become && command.becomeUser == "etcd")
+        #expect(command.timeout == .seconds(120) && command.forks.forks == 9)
+        #expect(try parse("exec -i a uptime", as: ExecCommand.self).forks.forks == 64)
+        for line in ["exec -i a --become-user etcd id", "exec -i a", "exec -i a --forks 0 id", "exec -i a id now"] {
+            #expect(exitCode(of: line) == 64, "\(line)")
+        }
+    }
+
     @Test func `vault passwords are named on the command line and in the environment, as Ansible has it`() throws {
         let check = try parse(
             "check -i a --vault-password-file p --vault-id prod@q --vault-pass-file r",
@@ -142,6 +152,7 @@ import Testing
     @Test func `the help of every command says what it is for and what it takes`() throws {
         let expected: [(any ParsableCommand.Type, [String])] = [
             (CheckCommand.self, ["Changes nothing", "--inventory", "--limit", "--format"]),
+            (ExecCommand.self, ["equal answers", "--become-user", "--timeout", "--forks", "in doubt", "<command>"]),
             (RehearseCommand.self, ["Touches no service", "--scratch", "--no-ttl", "--timeout", "--limit"]),
             (PlanCommand.self, ["Changes nothing", "--out", "leader goes last", "<playbook>"]),
             (
