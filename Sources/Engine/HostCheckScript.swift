@@ -128,15 +128,15 @@ struct HostCheckScript {
         guard let free else { return [] }
         let data = values["data"]?.first.flatMap(Int.init).map { $0 * 1024 } ?? 0
         guard free < max(2 * data, Self.leastFree) else { return [] }
-        let need =
-            2 * data > Self.leastFree
-            ? "twice \(settings.dataDir) is \(Self.size(2 * data))" : "\(Self.size(Self.leastFree)) are the least"
+        let isFull = free < Self.leastFree
+        let what = isFull ? "the disk is full" : "the disk is too full for a backup and a copy of the data"
+        let need = isFull ? "" : ", and twice \(settings.dataDir) is \(Self.size(2 * data))"
         return [
             HostProblem(
                 .disk,
-                "the disk is full: \(Self.size(free)) are free at \(place), where backups go, and \(need)",
+                "\(what): \(Self.size(free)) are free at \(place), where backups go\(need)",
                 remedy: remedy,
-                common: "the disk is full at \(place), where backups go"
+                common: "\(what) at \(place), where backups go"
             )
         ]
     }

@@ -29,13 +29,15 @@ struct SettledHost: Sendable {
         _ scope: VariableScope,
         over discovered: [String: Value] = [:]
     ) throws(DiagnosticsError) {
-        let known = discovered.merging(host.variables) { $1 }.merging(inventory.magicVariables(of: host)) { $1 }
+        let magic = inventory.magicVariables(of: host)
+        let known = discovered.merging(host.variables) { $1 }.merging(magic) { $1 }
         written = scope.variables(inventory: known)
         var problems: [Diagnostic] = []
         var resolved = host
         do throws(DiagnosticsError) {
             resolved.variables = try scope.filledVariables(
                 inventory: known,
+                literals: Set(magic.keys),
                 requiring: Self.ownVariables.union(ConnectionSettings.variableNames),
                 at: host.variableLocations
             )

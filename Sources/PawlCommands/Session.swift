@@ -25,7 +25,7 @@ struct Session: Sendable {
     init(_ options: OutputOptions, _ ssh: SSHConfigOptions?) throws(DiagnosticsError) {
         output = options.format
         isVerbose = options.verbose
-        ways = SSHConnector(configuration: try SSHConfig(ssh?.source ?? .none))
+        ways = SSHConnector(configuration: try SSHConfig(ssh?.source ?? .none, context: .current.remembering()))
         sshWords = ssh?.words ?? ""
     }
 

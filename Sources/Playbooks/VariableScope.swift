@@ -56,12 +56,14 @@ package struct VariableScope: Sendable {
     ///
     /// - Parameters:
     ///   - inventory: what the inventory says of the host, magic variables included.
+    ///   - literals: those of the inventory that hold no templates, and are not looked through for any.
     ///   - names: those that matter beside the ones that the playbook sets.
     ///   - places: where the inventory sets its variables.
     /// - Returns: the variables.
     /// - Throws: what is wrong with those that matter.
     package func filledVariables(
         inventory: [String: Value],
+        literals: Set<String> = [],
         requiring names: Set<String> = [],
         at places: [String: SourceLocation] = [:]
     ) throws(DiagnosticsError) -> [String: Value] {
@@ -70,6 +72,10 @@ package struct VariableScope: Sendable {
         var filled: [String: Value] = [:]
         var diagnostics: [Diagnostic] = []
         for name in raw.keys.sorted() {
+            if literals.contains(name), !strong.contains(name) {
+                filled[name] = raw[name]
+                continue
+            }
             var resolver = VariableResolver(variables: raw)
             filled[name] = resolver.value(of: name, at: strong.contains(name) ? nil : places[name])
             if filled[name] == nil, names.contains(name) || playbookNames.contains(name) {

@@ -19,10 +19,12 @@ extension SSHConnection {
             throw self.error(
                 .unreachable,
                 "no connection to \(endpoint.address) port \(endpoint.port): \(error)",
-                remedy: "check the address and port in the inventory, that the node is up, and that sshd listens there"
+                remedy: error.kind == .unknownName
+                    ? "correct ansible_host in the inventory, or make the name known on this machine (DNS, /etc/hosts)"
+                    : "check the address and port in the inventory, that the node is up, and that sshd listens there"
             )
         }
-        let record = KnownHosts(files: knownHostsFiles)
+        let record = KnownHostsCache.shared.record(in: knownHostsFiles)
         for warning in record.warnings {
             logger.debug("known_hosts: \(warning)", metadata: ["host": "\(endpoint.name)"])
         }

@@ -15,6 +15,8 @@ struct SSHFailure: Error, CustomStringConvertible {
         /// Nothing was heard from the peer although it was asked to answer.
         case silent
         case cancelled
+        /// The host's name stands for no address.
+        case unknownName
         /// A rule of ours was broken, like the limit on output.
         case local
     }

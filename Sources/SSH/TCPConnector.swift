@@ -100,7 +100,7 @@ struct TCPConnector {
         guard status == 0 else {
             return .failure(
                 SSHFailure(
-                    kind: .local,
+                    kind: .unknownName,
                     message: "the name \(name) is not known\(family == .any ? "" : " as an address of \(family)"): "
                         + String(cString: gai_strerror(status))
                 )

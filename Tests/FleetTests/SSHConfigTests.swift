@@ -2,6 +2,7 @@
 
 import Fleet
 import Foundation
+import Synchronization
 import Testing
 
 /// The values themselves are compared with those of `ssh -G` by scripts/diff-ssh-config; here is what that does not print.
@@ -150,6 +151,35 @@ struct SSHConfigTests {
         let file = try Machine(files: ["/f": "ProxyJump b"]).config(.file("/f"))
         let named = try file.settings(for: ConnectionSettings(destination: "n1"))
         #expect(named.proxyCommand == "ssh -o BatchMode=yes -F /f -W '[n1]:22' -- b")
+    }
+
+    @Test func `a command of Match exec is asked once for all hosts, one that names them for each`() throws {
+        let asked = Mutex<[String]>([])
+        var context = SSHConfigContext(
+            home: "/accounts/op",
+            user: "op",
+            userID: 1000,
+            hostName: "desk",
+            variables: [:],
+            homeOf: { _ in nil },
+            execute: { command in
+                asked.withLock { $0.append(command) }
+                return 0
+            }
+        ).remembering()
+        context.hostName = "desk.example.com"
+        let disk = SSHConfigDisk(
+            read: { path in
+                path == Self.user
+                    ? .text("Match exec \"in-office\"\nPort 1\nMatch exec \"up %h\"\nUser me\n", isOwn: true) : .missing
+            },
+            glob: { _ in [] }
+        )
+        let config = try SSHConfig(.usual, disk: disk, context: context)
+        for host in ["n1", "n2", "n1"] {
+            #expect(try config.settings(for: ConnectionSettings(destination: host)).port == 1)
+        }
+        #expect(asked.withLock { $0 } == ["in-office", "up n1", "up n2"])
     }
 
     @Test func `commands of Match exec run when all before them holds, and only then`() throws {

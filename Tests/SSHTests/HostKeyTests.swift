@@ -45,6 +45,25 @@ struct HostKeyTests {
         }
     }
 
+    @Test func `a record that changes is read again, one that does not is not`() async throws {
+        try await SSHServerFixture.with { server in
+            let cache = KnownHostsCache()
+            let files = [server.path("known_hosts"), server.path("absent")]
+            let first = cache.record(in: files)
+            #expect(first.entries.count == 2)
+            #expect(cache.record(in: files).entries == first.entries)
+            let text = server.read("known_hosts")
+            // The same length, and within the grain of the clock: what is written anew is another file.
+            try server.write(
+                "known_hosts",
+                text.replacing(server.recordName, with: String(server.recordName.reversed()))
+            )
+            #expect(cache.record(in: files).entries(for: server.recordName).isEmpty)
+            try server.write("absent", text)
+            #expect(cache.record(in: files).entries(for: server.recordName).count == 2)
+        }
+    }
+
     @Test func `a hashed record is read`() async throws {
         try await SSHServerFixture.with { server in
             try await SSHServerFixture.sh("ssh-keygen -q -H -f \(server.path("known_hosts")) 2>/dev/null")

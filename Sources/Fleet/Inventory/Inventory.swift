@@ -21,6 +21,8 @@ package struct Inventory: Sendable {
     private let groupIndex: [String: Int]
     private let groupsOfHosts: [String: [String]]
     private let membersOfGroups: [String: [String]]
+    /// The variable `groups`: one value for all hosts, or a thousand of them would make a million.
+    private let groupsVariable: Value
 
     /// Reads and merges sources in the order given; later ones override.
     ///
@@ -54,6 +56,7 @@ package struct Inventory: Sendable {
         groupIndex = Dictionary(groups.enumerated().map { ($1.name, $0) }) { first, _ in first }
         let groupsByName = Dictionary(groups.map { ($0.name, $0) }) { first, _ in first }
         membersOfGroups = groupsByName.mapValues { Self.members(of: $0, among: groupsByName) }
+        groupsVariable = .map(membersOfGroups.mapValues { .list($0.map(Value.string)) })
     }
 
     private static func members(of group: InventoryGroup, among groupsByName: [String: InventoryGroup]) -> [String] {
@@ -112,7 +115,7 @@ package struct Inventory: Sendable {
             "inventory_hostname": .string(host.name),
             "inventory_hostname_short": .string(short),
             "group_names": .list(groupNames(of: host.name).map(Value.string)),
-            "groups": .map(membersOfGroups.mapValues { .list($0.map(Value.string)) }),
+            "groups": groupsVariable,
         ]
     }
 
