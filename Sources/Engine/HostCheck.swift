@@ -90,11 +90,14 @@ package struct HostCheck: Sendable {
         }
     }
 
+    /// A directory of data may be large, and a name may have to wait for others to be looked up.
+    private static let timeout = Duration.seconds(120)
+
     private static func look(at inspected: InspectedHost) async -> Look {
         let host = inspected.host
         let script = HostCheckScript(inspected.settings)
         let arrival = ClockArrival()
-        var command = RemoteCommand("look at the host", script: script.text, effect: .readOnly)
+        var command = RemoteCommand("look at the host", script: script.text, effect: .readOnly, timeout: timeout)
         command.onOutput = { _ in arrival.note() }
         let asked = Date().timeIntervalSince1970
         do {

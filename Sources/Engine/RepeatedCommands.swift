@@ -50,7 +50,7 @@ extension RunRequest {
     var unlockCommand: String { "pawl unlock \(ShellQuoting.line(hostWords)) --reason TEXT" }
 
     /// The request as words of a command line.
-    var words: [String] {
+    package var words: [String] {
         hostWords + extraVariables.flatMap { ["-e", $0] } + [playbook]
     }
 }

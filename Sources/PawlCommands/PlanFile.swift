@@ -42,11 +42,26 @@ enum PlanFile {
         guard let saved = try? JSONDecoder().decode(Plan.self, from: data) else {
             throw DiagnosticsError([Diagnostic(at: nil, "\(path) is no plan of this version of pawl")])
         }
-        guard saved != plan else { return }
+        try demand(
+            plan,
+            is: saved,
+            called: "the plan of \(path)",
+            remedy: "look at the new plan with `pawl plan`, and save it again if it is right"
+        )
+    }
+
+    /// Refuses when a plan is not the one that somebody has agreed to, and says what differs.
+    static func demand(
+        _ plan: Plan,
+        is agreed: Plan,
+        called name: String,
+        remedy: String
+    ) throws(RunControllerError) {
+        guard agreed != plan else { return }
         throw RunControllerError(
             .drift,
-            "the plan of \(path) is not what the inputs give now: \(differences(saved, plan).joined(separator: "; "))",
-            remedy: "look at the new plan with `pawl plan`, and save it again if it is right"
+            "\(name) is not what the inputs give now: \(differences(agreed, plan).joined(separator: "; "))",
+            remedy: remedy
         )
     }
 

@@ -65,6 +65,11 @@ struct Session: Sendable {
         )
     }
 
+    /// A command of this session as it would be typed again.
+    func commandLine(_ command: String, _ request: RunRequest, _ state: StateOptions) -> String {
+        "pawl \(command) " + ShellQuoting.line(request.words) + state.words + sshWords
+    }
+
     /// The view of a run that suits stdout.
     func view(of plan: Plan, done: Set<StepID> = []) -> any RunView {
         let traits = Terminal.traits

@@ -12,6 +12,8 @@ package struct EventRecord: Codable, Equatable, Sendable {
     var event: Name
     var at: String
     var run: String
+    /// The cluster, where several are rolled side by side.
+    package var group: String?
 
     // Of the run.
     var playbook: String?
@@ -56,7 +58,7 @@ package struct EventRecord: Codable, Equatable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case event, at, run
+        case event, at, run, group
         case playbook, inventory, hosts, resumed
         case stepCount = "step_count"
         case stepsDone = "steps_done"

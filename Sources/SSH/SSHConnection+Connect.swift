@@ -10,6 +10,12 @@ extension SSHConnection {
     ///
     /// Each has its deadline; a failure says what to do about it.
     func connect(until commandDeadline: ContinuousClock.Instant) async throws(RemoteError) {
+        let proxyGate = endpoint.proxyCommand == nil ? nil : ProxyGates.shared.next()
+        if let proxyGate, await !proxyGate.enter() {
+            throw error(.unreachable, "cancelled before it was connected", remedy: "nothing was begun")
+        }
+        var isInProxyGate = proxyGate != nil
+        defer { if isInProxyGate { proxyGate?.leave() } }
         let started = ContinuousClock.now
         var deadline = min(commandDeadline, started + endpoint.connectTimeout)
         let way: SSHRoute.Way
@@ -34,6 +40,9 @@ extension SSHConnection {
             self.session = session
             try prefer(in: session, record)
             try await drive("waiting for the SSH handshake", until: deadline) { session.handshake() }
+            // Whoever answers is behind the proxy, so that it has let us through.
+            proxyGate?.leave()
+            isInProxyGate = false
         } catch {
             let reasons = await handshakeReasons(error, until: deadline)
             drop()

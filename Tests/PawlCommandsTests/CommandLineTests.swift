@@ -42,6 +42,27 @@ import Testing
         #expect(command.playbook == "play.yaml")
     }
 
+    @Test func `run takes clusters one after the other or side by side`() throws {
+        let command = try parse("run -i a --each a,b --each etcd_* --parallel 3 --keep-going p", as: RunCommand.self)
+        #expect(command.each == ["a,b", "etcd_*"] && command.parallel == 3 && command.keepGoing)
+        for words in ["--parallel 2", "--keep-going", "--each a -l b", "--each a --plan f", "--each a --parallel 0"] {
+            #expect(exitCode(of: "run -i a \(words) p") == 64, "\(words)")
+        }
+    }
+
+    @Test func `the worst of several clusters is the exit code of all`() {
+        func worst(_ codes: [Int32?]) -> Int32 {
+            ClusterEnding.worst(codes.map { ClusterEnding(group: "g", result: "r", exitCode: $0) })
+        }
+        #expect(worst([0, 0]) == 0)
+        #expect(worst([0, 4, 3]) == 3)
+        #expect(worst([1, 3]) == 1)
+        #expect(worst([4, nil]) == 4)
+        #expect(worst([0, nil]) == 130)
+        #expect(worst([nil, nil]) == 130)
+        #expect(worst([130, 0]) == 130)
+    }
+
     @Test func `what is left out is asked, shown as text and not limited`() throws {
         let command = try parse("run -i a.ini play.yaml", as: RunCommand.self)
         #expect(!command.yes)
@@ -157,7 +178,10 @@ import Testing
             (PlanCommand.self, ["Changes nothing", "--out", "leader goes last", "<playbook>"]),
             (
                 RunCommand.self,
-                ["one node at a time", "--yes", "--plan", "--state", "--extra-vars", "@FILE", "--supersede"]
+                [
+                    "one node at a time", "--each", "--parallel", "--keep-going", "--yes", "--plan", "--state",
+                    "--extra-vars", "@FILE", "--supersede",
+                ]
             ),
             (ResumeCommand.self, ["looking at the nodes first", "--state", "<name>", "from the nodes", "--grace"]),
             (RollbackCommand.self, ["before a run", "--limit", "--yes", "--lose-v3-writes", "<name>"]),

@@ -101,7 +101,7 @@ struct JSONLinesTests {
         let made = Self.keys(try JSONSerialization.jsonObject(with: Data(line.utf8)))
         let common = Self.documentedKeys(try Self.section("event"))
         let documented = Self.documentedKeys(try Self.section(name.rawValue))
-        #expect(common == ["event", "at", "run"])
+        #expect(common == ["event", "at", "run", "group"])
         #expect(made.subtracting(common) == documented)
     }
 

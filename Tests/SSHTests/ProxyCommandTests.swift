@@ -44,6 +44,27 @@ struct ProxyCommandTests {
         return stat.split(separator: ")").last?.hasPrefix(" Z") == false
     }
 
+    @Test func `a jump host is not asked for more connections at a time than it takes`() async throws {
+        try await SSHServerFixture.with { server in
+            // Each says how many there are, stays for a while, and leads nowhere.
+            let live = server.path("live")
+            try FileManager.default.createDirectory(atPath: live, withIntermediateDirectories: false)
+            let command =
+                "/bin/sh -c 'touch \(live)/$$; ls \(live) | wc -l >>\(server.path("counts")); sleep 0.4; rm \(live)/$$'"
+            await withTaskGroup(of: Void.self) { group in
+                for _ in 0..<24 {
+                    group.addTask {
+                        let host = try? host(server, through: command)
+                        _ = try? await host?.run(RemoteCommand("nothing", script: ":", effect: .readOnly))
+                    }
+                }
+            }
+            let counts = server.read("counts").split(separator: "\n").compactMap { Int($0.filter(\.isNumber)) }
+            #expect(counts.count >= 24)
+            #expect((2...ProxyGates.count).contains(counts.max() ?? 0), "\(counts)")
+        }
+    }
+
     @Test func `commands and files go through a command`() async throws {
         try await SSHServerFixture.with { server in
             let host = try host(server, through: hop(server))
