@@ -29,7 +29,7 @@ package struct Command: Action {
                 "The line; /bin/sh runs it with empty standard input. When the step may take over a minute, it goes on without the "
                     + "connection and without pawl, and resume waits for its end."
             ),
-            .init("as", .string, "The user that runs it, by runuser as root and by sudo -n otherwise."),
+            .init("as", .string, "The user that runs it, by runuser as root and by sudo -n or doas -n otherwise."),
             .init(
                 "success",
                 .group([

@@ -50,6 +50,8 @@ struct CommandLineRun: Sendable {
             fi
             if [ "$(id -un)" = "$user" ]; then
                 \(limited) sh -c "$line" </dev/null
+            elif [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null && command -v doas >/dev/null; then
+                doas -n -u "$user" \(limited) sh -c "$line" </dev/null
             elif [ "$(id -u)" != 0 ]; then
                 sudo -n -u "$user" -- \(limited) sh -c "$line" </dev/null
             elif command -v runuser >/dev/null 2>&1; then

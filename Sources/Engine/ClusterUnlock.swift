@@ -61,7 +61,7 @@ package struct ClusterUnlock: Sendable {
             do throws(DiagnosticsError) {
                 let settled = try SettledHost(host, of: loaded, VariableScope(extra: extra))
                 let mayBecome = become && settled.variables["ansible_become"]?.ansibleBool != false
-                let user = settled.connection.becomeUser ?? (mayBecome ? "root" : nil)
+                let user = settled.connection.becomeUser ?? (mayBecome ? settled.connection.become.user : nil)
                 let way = connector(settled.connection)
                 nodes[host.name] = LockNodes.Node(
                     host: user.map { way.elevated(as: $0) } ?? way,

@@ -57,7 +57,7 @@ package struct HostDirectory: Sendable {
     private func privilegedUser(of entry: Play.Host, playSays become: Bool) -> String? {
         if let user = entry.connection.becomeUser { return user }
         guard become, entry.variables["ansible_become"]?.ansibleBool != false else { return nil }
-        return entry.variables["ansible_become_user"]?.asString ?? "root"
+        return entry.connection.become.user
     }
 
     package func closeAll() async {

@@ -49,7 +49,10 @@ struct InspectedHost: Sendable {
                 // The shipped playbooks say `become`, so sudo is tried unless the inventory forbids it. Its variables win
                 // over what is said elsewhere, as in Ansible.
                 let mayBecome = variables["ansible_become"]?.ansibleBool != false
-                let named = become.map { variables["ansible_become_user"]?.asString ?? $0 }
+                let named = become.map { wanted in
+                    wanted == "root"
+                        ? settled.connection.become.user : variables["ansible_become_user"]?.asString ?? wanted
+                }
                 let user = settled.connection.becomeUser ?? (mayBecome ? named : nil)
                 let way = connector(settled.connection)
                 found.append(

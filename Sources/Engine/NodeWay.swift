@@ -33,7 +33,7 @@ package struct NodeWay: Sendable {
                 let mayBecome = settled.variables["ansible_become"]?.ansibleBool != false
                 let user =
                     settled.connection.becomeUser
-                    ?? (mayBecome ? settled.variables["ansible_become_user"]?.asString ?? "root" : nil)
+                    ?? (mayBecome ? settled.connection.become.user : nil)
                 ways.append(
                     NodeWay(
                         name: host.name,

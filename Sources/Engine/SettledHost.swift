@@ -49,7 +49,11 @@ struct SettledHost: Sendable {
         variables = resolved.variables
         problems += Self.sealed(resolved)
         do throws(DiagnosticsError) {
-            connection = try ConnectionSettings(host: try inventory.opened(resolved))
+            let sealed = resolved
+            connection = try ConnectionSettings(
+                host: try inventory.opened(resolved),
+                secret: { name throws(DiagnosticsError) in try inventory.secret(name, of: sealed) }
+            )
         } catch {
             throw DiagnosticsError(problems + error.diagnostics)
         }

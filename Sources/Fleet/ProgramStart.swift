@@ -30,10 +30,15 @@ package struct ProgramStart {
     /// Whether it is in a process group of its own, which a Ctrl-C does not reach.
     package var hasOwnGroup: Bool
 
+    /// What programs get of pawl's own environment: all but the passwords, which are for nobody else.
+    package static var environment: [String: String] {
+        ProcessInfo.processInfo.environment.filter { !GivenSecrets.variables.contains($0.key) }
+    }
+
     /// Describes a start; nothing is done yet.
     package init(
         _ words: [String],
-        environment: [String: String] = ProcessInfo.processInfo.environment,
+        environment: [String: String] = Self.environment,
         files: (input: Int32, output: Int32, errors: Int32),
         hasOwnGroup: Bool
     ) {

@@ -21,14 +21,14 @@ struct BackupsCommand: AsyncParsableCommand {
     @OptionGroup var inventory: InventoryOptions
     @OptionGroup var variables: VariableOptions
     @OptionGroup var state: StateOptions
-    @OptionGroup var ssh: SSHConfigOptions
+    @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
     @Option(name: .long, help: "Look into this directory of each node alone.") var dir: String?
     @Flag(name: .long, help: "Read every backup whole and compare it with its manifest.") var verify = false
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = try Session(output, ssh)
+            let session = try Session(output, connection)
             var store: (any RunStore)?
             do throws(JournalError) {
                 store = try await session.store(state, for: .reading)

@@ -20,12 +20,12 @@ struct CheckCommand: AsyncParsableCommand {
     @OptionGroup var inventory: InventoryOptions
     @OptionGroup var variables: VariableOptions
     @OptionGroup var forks: ForksOptions
-    @OptionGroup var ssh: SSHConfigOptions
+    @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = try Session(output, ssh)
+            let session = try Session(output, connection)
             let check = try HostCheck(
                 inventory: inventory.sources,
                 limit: inventory.limit,

@@ -29,7 +29,7 @@ struct ExecCommand: AsyncParsableCommand {
     @OptionGroup var inventory: InventoryOptions
     @OptionGroup var variables: VariableOptions
     @OptionGroup var forks: ForksOptions
-    @OptionGroup var ssh: SSHConfigOptions
+    @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
     @Flag(
         name: [.customShort("b"), .long],
@@ -57,7 +57,7 @@ struct ExecCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = try Session(output, ssh)
+            let session = try Session(output, connection)
             let work = try FleetCommand(
                 .init(
                     inventory: inventory.sources,

@@ -16,14 +16,14 @@ struct PlanCommand: AsyncParsableCommand {
 
     @OptionGroup var inventory: InventoryOptions
     @OptionGroup var variables: VariableOptions
-    @OptionGroup var ssh: SSHConfigOptions
+    @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
     @Option(name: .long, help: "Write the plan to this file, for pawl run --plan.") var out: String?
     @Argument(help: "The playbook.") var playbook: String
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = try Session(output, ssh)
+            let session = try Session(output, connection)
             let request = RunRequest(playbook, inventory, variables)
             let loaded = try PlayLoader.load(request)
             for warning in loaded.warnings { ExitReason.say(warning.description) }

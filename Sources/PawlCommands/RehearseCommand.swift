@@ -24,7 +24,7 @@ struct RehearseCommand: AsyncParsableCommand {
 
     @OptionGroup var inventory: InventoryOptions
     @OptionGroup var variables: VariableOptions
-    @OptionGroup var ssh: SSHConfigOptions
+    @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
     @Option(name: .long, help: "Where the copies go on each node (default: beside the data directory).")
     var scratch: String?
@@ -54,7 +54,7 @@ struct RehearseCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = try Session(output, ssh)
+            let session = try Session(output, connection)
             let survey = try RehearsalSurvey(
                 .init(
                     inventory: inventory.sources,

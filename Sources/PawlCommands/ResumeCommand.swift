@@ -24,13 +24,13 @@ struct ResumeCommand: AsyncParsableCommand {
     @OptionGroup var nodes: NodeOptions
     @OptionGroup var state: StateOptions
     @OptionGroup var grace: GraceOptions
-    @OptionGroup var ssh: SSHConfigOptions
+    @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
     @Argument(help: "The run's id or its beginning; without it, the newest run that is open.") var name: String?
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = try Session(output, ssh)
+            let session = try Session(output, connection)
             let store = try await session.store(state, for: .writing)
             let controller = session.controller(store, state, grace: grace.duration)
             let open = try await open(with: controller)

@@ -24,7 +24,7 @@ struct RollbackCommand: AsyncParsableCommand {
 
     @OptionGroup var state: StateOptions
     @OptionGroup var variables: VariableOptions
-    @OptionGroup var ssh: SSHConfigOptions
+    @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
     @Option(name: [.customShort("l"), .long], help: "Only the members whose hosts match this pattern.")
     var limit: String?
@@ -37,7 +37,7 @@ struct RollbackCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = try Session(output, ssh)
+            let session = try Session(output, connection)
             guard yes || Terminal.isInteractive else {
                 throw ValidationError("Without a terminal nobody can be asked: add --yes to change the cluster.")
             }

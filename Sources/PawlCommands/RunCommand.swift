@@ -23,7 +23,7 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup var variables: VariableOptions
     @OptionGroup var state: StateOptions
     @OptionGroup var grace: GraceOptions
-    @OptionGroup var ssh: SSHConfigOptions
+    @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
     @Flag(name: .long, help: "Do not ask before the first change.") var yes = false
     @Flag(name: .long, help: "Give up the run that the nodes are in the middle of, and begin this one.")
@@ -66,7 +66,7 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = try Session(output, ssh)
+            let session = try Session(output, connection)
             guard each.isEmpty else { return try await runEach(session) }
             let prepared = try await PreparedRun.prepare(
                 RunRequest(playbook, inventory, variables),

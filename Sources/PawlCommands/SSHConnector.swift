@@ -16,7 +16,9 @@ struct SSHConnector: Sendable {
     func host(_ connection: ConnectionSettings) -> any RemoteHost {
         do throws(DiagnosticsError) {
             let settings = try configuration.settings(for: connection)
-            return Self.host(Self.endpoint(connection.name, settings))
+            var endpoint = Self.endpoint(connection.name, settings)
+            endpoint.become = connection.become
+            return Self.host(endpoint)
         } catch {
             return UnusableHost(
                 error: RemoteError(

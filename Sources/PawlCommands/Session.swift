@@ -13,26 +13,28 @@ struct Session: Sendable {
     let output: OutputOptions.Format
     let isVerbose: Bool
     private let ways: SSHConnector
-    /// The option that says how hosts are reached, for commands that are printed.
-    private let sshWords: String
+    private let secrets: GivenSecrets
+    /// The options that say how hosts are reached, for commands that are printed.
+    private let connectionWords: String
 
-    /// Reads the SSH configuration.
+    /// Reads the SSH configuration and the passwords, and asks for those that are to be asked for.
     ///
     /// - Parameters:
     ///   - options: how things are shown.
-    ///   - ssh: what says how hosts are reached; nil where none is.
-    /// - Throws: what is wrong with the SSH configuration.
-    init(_ options: OutputOptions, _ ssh: SSHConfigOptions?) throws(DiagnosticsError) {
+    ///   - connection: what says how hosts are reached; nil where none is.
+    /// - Throws: what is wrong with the SSH configuration or a password.
+    init(_ options: OutputOptions, _ connection: ConnectionOptions?) throws(DiagnosticsError) {
         output = options.format
         isVerbose = options.verbose
-        ways = SSHConnector(configuration: try SSHConfig(ssh?.source ?? .none, context: .current.remembering()))
-        sshWords = ssh?.words ?? ""
+        ways = SSHConnector(configuration: try SSHConfig(connection?.ssh.source ?? .none, context: .current.remembering()))
+        secrets = try connection?.passwords.given() ?? GivenSecrets()
+        connectionWords = connection?.words ?? ""
     }
 
     /// Makes the way to a host over SSH; with `-v` each remote command is said on stderr.
     var connector: HostDirectory.Connector {
-        { [isVerbose, ways] settings in
-            let host = ways.host(settings)
+        { [isVerbose, ways, secrets] settings in
+            let host = ways.host(secrets.completing(settings))
             return isVerbose ? TracedHost(host) { ExitReason.say($0) } : host
         }
     }
@@ -59,7 +61,7 @@ struct Session: Sendable {
         RunController(
             store: store,
             connector: connector,
-            stateArguments: String((state.words + sshWords).dropFirst()),
+            stateArguments: String((state.words + connectionWords).dropFirst()),
             version: PawlCommand.version,
             grace: grace
         )
@@ -67,7 +69,7 @@ struct Session: Sendable {
 
     /// A command of this session as it would be typed again.
     func commandLine(_ command: String, _ request: RunRequest, _ state: StateOptions) -> String {
-        "pawl \(command) " + ShellQuoting.line(request.words) + state.words + sshWords
+        "pawl \(command) " + ShellQuoting.line(request.words) + state.words + connectionWords
     }
 
     /// The view of a run that suits stdout.

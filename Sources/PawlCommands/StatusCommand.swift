@@ -21,13 +21,13 @@ struct StatusCommand: AsyncParsableCommand {
 
     @OptionGroup var nodes: NodeOptions
     @OptionGroup var state: StateOptions
-    @OptionGroup var ssh: SSHConfigOptions
+    @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
     @Argument(help: "The run's id or its beginning; without it, the newest run.") var name: String?
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = try Session(output, nodes.inventory.isEmpty ? nil : ssh)
+            let session = try Session(output, nodes.inventory.isEmpty ? nil : connection)
             guard nodes.inventory.isEmpty else { return try await showNodes(session) }
             let store = try await session.store(state, for: .reading)
             let record: RunRecord?

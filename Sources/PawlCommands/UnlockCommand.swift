@@ -23,7 +23,7 @@ struct UnlockCommand: AsyncParsableCommand {
     @OptionGroup var inventory: InventoryOptions
     @OptionGroup var variables: VariableOptions
     @OptionGroup var state: StateOptions
-    @OptionGroup var ssh: SSHConfigOptions
+    @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
     @Option(name: .long, help: "Why; it is noted on the nodes with your name and the time.") var reason: String
     @Flag(name: .long, help: "Do not ask.") var yes = false
@@ -38,7 +38,7 @@ struct UnlockCommand: AsyncParsableCommand {
             guard yes || Terminal.isInteractive else {
                 throw ValidationError("Without a terminal nobody can be asked: add --yes to take the lock over.")
             }
-            let session = try Session(output, ssh)
+            let session = try Session(output, connection)
             let unlock = try ClusterUnlock(
                 inventory: inventory.sources,
                 limit: inventory.limit,

@@ -18,13 +18,13 @@ struct VerifyCommand: AsyncParsableCommand {
 
     @OptionGroup var inventory: InventoryOptions
     @OptionGroup var variables: VariableOptions
-    @OptionGroup var ssh: SSHConfigOptions
+    @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
     @Argument(help: "The playbook.") var playbook = "playbooks/migrate_etcd_v2_to_v3.yaml"
 
     func run() async throws {
         try await ExitReason.reporting {
-            let session = try Session(output, ssh)
+            let session = try Session(output, connection)
             let request = RunRequest(playbook, inventory, variables)
             let loaded = try PlayLoader.load(request)
             let ways = HostDirectory(loaded, connector: session.connector)

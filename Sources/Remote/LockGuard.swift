@@ -50,7 +50,11 @@ package struct LockGuard: MutationGuard {
         guard let user else { return "" }
         return """
             elif [ ! -x "$state" ]; then
-              lock_text=$(sudo -n -u \(ShellQuoting.quote(user)) -- cat -- "$state/lock" 2>/dev/null)
+              lock_as="doas -n -u"; ! command -v sudo >/dev/null || lock_as="sudo -n -u"
+              if ! lock_text=$($lock_as \(ShellQuoting.quote(user)) -- cat "$state/lock" 2>&1 </dev/null); then
+                guard_refuse "$(id -un) cannot see whether this run has the lock on this node: $lock_text" \
+                \(ShellQuoting.quote(Self.otherUserRemedy(user)))
+              fi
               while IFS= read -r lock_line; do
                 case $lock_line in
                   token=*) lock_token=${lock_line#token=} ;;
@@ -62,6 +66,10 @@ package struct LockGuard: MutationGuard {
             LOCK_TEXT
 
             """
+    }
+
+    private static func otherUserRemedy(_ user: String) -> String {
+        "let this step become \(user), as the playbook does; or give a rule on the node that needs no password"
     }
 
     private static let remedy =

@@ -14,7 +14,7 @@ package struct RemoteError: Error, Sendable, CustomStringConvertible {
         package static let hostKey = Code(kind: .hostKey)
         /// No key, agent or password was accepted.
         package static let authentication = Code(kind: .authentication)
-        /// `sudo` said no; the command was not begun.
+        /// Another user was not become, by `sudo`, `su` or `doas`; the command was not begun.
         package static let become = Code(kind: .become)
         /// The command may have begun, and nobody saw its end: connection lost, deadline passed, no trailer.
         package static let inDoubt = Code(kind: .inDoubt)

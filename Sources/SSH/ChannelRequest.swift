@@ -28,6 +28,12 @@ struct ChannelRequest: Sendable {
     var onOutput: (@Sendable ([UInt8]) -> Void)?
     /// Gets how many bytes of a local file were sent or written so far.
     var onProgress: (@Sendable (Int) -> Void)?
+
+    /// Whether the command has standard input of its own.
+    var hasInput: Bool {
+        if case .bytes(let bytes) = input { return !bytes.isEmpty }
+        return true
+    }
 }
 
 /// What came out of a command whose end was seen.

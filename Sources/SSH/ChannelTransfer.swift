@@ -8,13 +8,15 @@ import CLibSSH2
 final class ChannelTransfer {
     /// What can be done on the channel, in the order of preference.
     enum Step: CaseIterable {
-        case request, input, endOfInput, standardOutput, standardError
+        case request, answer, input, endOfInput, standardOutput, standardError
     }
 
     let output: OutputWriter
     /// Whether the script goes over standard input.
     let isScriptInInput: Bool
     private(set) var errorBytes: [UInt8] = []
+    /// When something came last, or it was begun.
+    private(set) var lastHeard = ContinuousClock.now
 
     private let shell: FramedShell
     private let input: InputReader
@@ -50,6 +52,18 @@ final class ChannelTransfer {
     /// Whether the server runs what it was asked to run.
     var isUnderWay: Bool { shell.isAnswered }
 
+    /// What was asked before the script began.
+    var dialogue: BecomeDialogue { shell.dialogue }
+
+    /// How the shell came to be another user's.
+    var elevation: Elevation? { shell.frame.elevation }
+
+    /// Whether the script cannot have begun, because nothing of it was sent.
+    var isHeldBack: Bool { shell.isHeldBack }
+
+    /// Whether the login shell's start-up files are behind it.
+    var isShellUp: Bool { shell.standardOutput.isShellUp }
+
     /// Whether the command's end was seen on both streams, or nothing more can come.
     var isOver: Bool {
         (standardOutput.isComplete && standardError.isComplete) || (isOutputAtEnd && isErrorAtEnd)
@@ -73,6 +87,7 @@ final class ChannelTransfer {
     func take(_ step: Step, on channel: ChannelHandle, _ loop: SSHEventLoop) throws(SSHFailure) -> Attempt<Int> {
         switch step {
         case .request: shell.send(on: channel)
+        case .answer: answer(on: channel)
         case .input: try sendInput(on: channel)
         case .endOfInput: sendEndOfInput(on: channel)
         case .standardOutput: try read(.standardOutput, from: channel, loop)
@@ -80,8 +95,23 @@ final class ChannelTransfer {
         }
     }
 
+    /// Says what whoever elevates has asked for.
+    private func answer(on channel: ChannelHandle) -> Attempt<Int> {
+        switch shell.reply {
+        case nil: return .done(0)
+        case .line(let bytes):
+            let attempt = bytes.withUnsafeBytes { channel.write($0) }
+            if case .done(let count) = attempt { shell.note(answered: count) }
+            return attempt
+        case .endOfInput:
+            shell.note(answered: 0)
+            isInputSent = true
+            return .done(1)
+        }
+    }
+
     private func sendInput(on channel: ChannelHandle) throws(SSHFailure) -> Attempt<Int> {
-        guard shell.isSent, !isInputSent else { return .done(0) }
+        guard shell.takesInput, !isInputSent else { return .done(0) }
         var moved = 0
         // Bounded, so that reading gets its turn.
         for _ in 0..<16 {
@@ -135,6 +165,7 @@ final class ChannelTransfer {
         let attempt: Attempt<Int> = loop.withScratch { scratch in
             let attempt = channel.read(stream, into: scratch)
             if case .done(let count) = attempt, count > 0 {
+                lastHeard = .now
                 let bytes = UnsafeRawBufferPointer(rebasing: scratch[..<count])
                 shell.hear(bytes, from: stream) {
                     if isStandardOutput {

@@ -9,6 +9,10 @@ import Remote
 /// `rc=N`; the shell around it, which the login shell becomes, prints `outer=N` in any case. All three go to standard output *and* standard
 /// error: when the last mark was seen on both, both streams are complete, whether or not something that the script left
 /// behind still holds them open.
+///
+/// A careful frame has two more in front: `shell`, when the login shell has become the outer one, and `ready`, when the
+/// inner one is there. What is said between them is said by `sudo`, `su` or `doas`; what comes before, by the login shell's
+/// start-up files.
 struct CommandFrame {
     /// Longest command that is sent as one `exec` request.
     ///
@@ -24,6 +28,13 @@ struct CommandFrame {
     let request: String
     /// Goes to standard input before what the command itself gets: a script too long for the request.
     let inputPrefix: [UInt8]
+    /// How its shell comes to be another user's; nil for the login user.
+    let elevation: Elevation?
+    /// Whether nothing but answers goes to standard input before the inner shell said that it is ready.
+    ///
+    /// Such a frame has its script in standard input, so that as long as it was not sent nothing can begin, however
+    /// long a login shell or a program that asks takes.
+    let isCareful: Bool
 
     /// Where the shell finds its script.
     private enum Source {
@@ -34,28 +45,41 @@ struct CommandFrame {
         case laterInput
     }
 
-    /// Frames a script that runs as the user; nil for the login user.
-    init(script: String, as user: String?) {
-        self.init(script: script, as: user, nonce: Self.randomNonce())
+    /// Frames a script.
+    ///
+    /// - Parameters:
+    ///   - script: what is to be run.
+    ///   - elevation: how its shell comes to be another user's; nil for the login user.
+    ///   - hasInput: whether the script has standard input of its own.
+    ///   - isCareful: whether the script is kept back until its shell is there; always, where a program may ask first.
+    init(script: String, as elevation: Elevation?, hasInput: Bool = true, isCareful: Bool = false) {
+        self.init(script: script, as: elevation, hasInput: hasInput, isCareful: isCareful, nonce: Self.randomNonce())
     }
 
-    init(script: String, as user: String?, nonce: String) {
+    init(script: String, as elevation: Elevation?, hasInput: Bool = true, isCareful: Bool = false, nonce: String) {
         self.nonce = nonce
-        let inline = Self.request(as: user, .request(script), nonce: nonce)
-        if inline.utf8.count <= Self.longestRequest {
+        self.elevation = elevation
+        self.isCareful = isCareful || elevation?.mayAsk ?? false
+        let inline = Self.request(as: elevation, .request(script), nonce: nonce)
+        if !self.isCareful, inline.utf8.count <= Self.longestRequest {
             request = inline
             inputPrefix = []
+        } else if self.isCareful, !hasInput {
+            request = Self.request(as: elevation, .laterInput, isCareful: true, nonce: nonce)
+            inputPrefix = Self.waitingInput(for: script)
         } else {
             let trimmed = Self.trimmed(script)
-            request = Self.request(as: user, .input(trimmed.count), nonce: nonce)
+            request = Self.request(as: elevation, .input(trimmed.count), isCareful: self.isCareful, nonce: nonce)
             inputPrefix = trimmed
         }
     }
 
     /// Frames a script that is not there yet: its shell starts, and waits for it on standard input.
-    init(waitingAs user: String?) {
+    init(waitingAs elevation: Elevation?) {
         nonce = Self.randomNonce()
-        request = Self.request(as: user, .laterInput, nonce: nonce)
+        self.elevation = elevation
+        isCareful = false
+        request = Self.request(as: elevation, .laterInput, nonce: nonce)
         inputPrefix = []
     }
 
@@ -83,17 +107,28 @@ struct CommandFrame {
     /// What they have in common is a word in single quotes without a quote, `!` (csh), a newline (csh), and a backslash in
     /// front of another or of a quote (fish). So the shell text of the frame does without these, and the script is
     /// written with octal escapes, which its own shell takes out.
-    private static func request(as user: String?, _ source: Source, nonce: String) -> String {
-        // -n: never ask; a question would wait for an answer that nobody gives.
-        let shell = user == nil ? "/bin/sh" : #"sudo -n -H -u "$3" -- /bin/sh"#
-        let outer = shell + #" -c "$1" sh "$2"; __r=$?; "# + mark("outer=%s", #""$__r""#, nonce)
+    private static func request(
+        as elevation: Elevation?,
+        _ source: Source,
+        isCareful: Bool = false,
+        nonce: String
+    ) -> String {
+        let finish = "__r=$?; " + mark("outer=%s", #""$__r""#, nonce)
+        let outer =
+            (isCareful ? mark("shell", nil, nonce) + "; " : "")
+            + (elevation?.outer(finish: finish, nonce: nonce) ?? #"/bin/sh -c "$1" sh "$2"; "# + finish)
         let script = if case .request(let script) = source { script } else { "" }
-        let words = ["exec /bin/sh -c", "'\(outer)'", "sh", "'\(inner(source, nonce: nonce))'", escaped(script)]
-        return (words + (user.map { [ShellQuoting.quote($0)] } ?? [])).joined(separator: " ")
+        let inner = inner(source, isCareful: isCareful, nonce: nonce)
+        var words = ["exec /bin/sh -c", "'\(outer)'", "sh", "'\(inner)'", escaped(script)]
+        if let elevation {
+            words.append(ShellQuoting.quote(elevation.user))
+            if let line = elevation.terminalLine(nonce) { words.append("'\(line)'") }
+        }
+        return words.joined(separator: " ")
     }
 
     /// The shell that runs the script, in a subshell, so that `exit` ends the script and not the telling of its end.
-    private static func inner(_ source: Source, nonce: String) -> String {
+    private static func inner(_ source: Source, isCareful: Bool, nonce: String) -> String {
         let take =
             switch source {
             case .request: #"__s=$(printf %b "$1")"#
@@ -103,15 +138,17 @@ struct CommandFrame {
                 "__s=$(dd ibs=1 obs=65536 count=\(length) 2>/dev/null); [ ${#__s} -eq \(length) ] || \(cutShort)"
             case .laterInput: #"read -r __n && __s=$(cat) && [ ${#__s} -eq "$__n" ] || "# + cutShort
             }
-        return [
+        let lines = [
             "LC_ALL=C; PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "export LC_ALL PATH",
+            isCareful ? mark("ready", nil, nonce) : nil,
             take,
             "shift",
             mark("begin", nil, nonce),
             #"(eval "$__s"); __r=$?"#,
             mark("rc=%s", #""$__r""#, nonce),
-        ].joined(separator: "; ")
+        ]
+        return lines.compactMap(\.self).joined(separator: "; ")
     }
 
     private static let cutShort = #"{ echo "the script arrived cut short" >&2; exit \#(cutShortExitCode); }"#

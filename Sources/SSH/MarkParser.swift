@@ -14,7 +14,11 @@ struct MarkParser {
     }
 
     private(set) var state = State.before
-    /// What came before the `begin` mark, for messages.
+    /// Whether the login shell's start-up files are behind it; told by a careful frame only.
+    private(set) var isShellUp = false
+    /// Whether the shell of the script waits for it; told by a careful frame only.
+    private(set) var isReady = false
+    /// What came before the `begin` mark, for messages: what the latest of those who spoke said.
     private(set) var preface: [UInt8] = []
 
     private let mark: [UInt8]
@@ -33,6 +37,9 @@ struct MarkParser {
         case .ended, .outerEnded: true
         }
     }
+
+    /// Leaves what was said so far, which has been answered.
+    mutating func forgetPreface() { preface = [] }
 
     /// Reads on; `emit` gets the bytes of the script, in order and each once.
     mutating func feed(_ bytes: UnsafeRawBufferPointer, emit: (UnsafeRawBufferPointer) -> Void) {
@@ -84,7 +91,12 @@ struct MarkParser {
     }
 
     private mutating func see(_ word: String) {
-        if word == "begin", state == .before {
+        if word == "shell", state == .before {
+            isShellUp = true
+            preface = []
+        } else if word == "ready", state == .before {
+            isReady = true
+        } else if word == "begin", state == .before {
             state = .running
         } else if word.hasPrefix("rc="), state == .running, let code = Int(word.dropFirst(3)) {
             state = .ended(code)
@@ -96,7 +108,7 @@ struct MarkParser {
     private mutating func give(_ bytes: Slice<UnsafeRawBufferPointer>, _ emit: (UnsafeRawBufferPointer) -> Void) {
         guard !bytes.isEmpty else { return }
         switch state {
-        case .before: preface += bytes.prefix(max(0, Self.longestPreface - preface.count))
+        case .before: preface = Array((preface + bytes).suffix(Self.longestPreface))
         case .running: emit(UnsafeRawBufferPointer(rebasing: bytes))
         case .ended, .outerEnded: break
         }

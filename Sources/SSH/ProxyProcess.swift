@@ -38,7 +38,7 @@ final class ProxyProcess: Sendable {
     /// - Throws: when it cannot be started at all.
     static func start(
         _ command: String,
-        environment: [String: String] = ProcessInfo.processInfo.environment
+        environment: [String: String] = ProgramStart.environment
     ) throws(SSHFailure) -> (process: ProxyProcess, descriptor: Int32) {
         reap()
         var ends: [Int32] = [-1, -1]

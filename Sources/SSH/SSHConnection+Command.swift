@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CLibSSH2
+import Fleet
 import Foundation
 import Logging
 import Remote
@@ -13,10 +14,32 @@ extension SSHConnection {
         guard await gate.enter() else { throw error(.unreachable, "\(request.label): cancelled before it was sent") }
         defer { gate.leave() }
         let deadline = ContinuousClock.now + request.timeout
-        let waiting = await spareShell(for: request, until: deadline)
+        while true {
+            switch try await attempt(request, until: deadline) {
+            case .done(let result): return result
+            case .refused(let refusal):
+                // Nothing was begun, so that another way to become the user may be tried.
+                guard adapt(to: refusal) else { throw error(refusal, request) }
+            }
+        }
+    }
+
+    /// What became of one try.
+    private enum Outcome {
+        case done(ChannelResult)
+        /// The user was not become, and nothing was begun.
+        case refused(BecomeRefusal)
+    }
+
+    private func attempt(
+        _ request: ChannelRequest,
+        until deadline: ContinuousClock.Instant
+    ) async throws(RemoteError) -> Outcome {
+        let elevation = elevation(to: request.user)
+        let waiting = await spareShell(for: request, as: elevation, until: deadline)
         let transfer: ChannelTransfer
         do throws(SSHFailure) {
-            transfer = try Self.transfer(of: request, to: waiting?.shell, limits)
+            transfer = try self.transfer(of: request, as: elevation, to: waiting?.shell)
         } catch {
             throw self.error(.transfer, "\(request.label): \(error)")
         }
@@ -24,7 +47,7 @@ extension SSHConnection {
             if let waiting { waiting.channel } else { try await openChannel(until: deadline) }
         startWatch()
         do throws(SSHFailure) {
-            try await pump(transfer, through: channel, as: request.user, until: deadline)
+            try await pump(transfer, through: channel, until: deadline)
         } catch {
             drop()
             throw verdict(on: error, transfer, request)
@@ -42,13 +65,14 @@ extension SSHConnection {
     /// input of its own.
     private func spareShell(
         for request: ChannelRequest,
+        as elevation: Elevation?,
         until deadline: ContinuousClock.Instant
     ) async -> SpareShells.Waiting? {
-        guard case .bytes(let input) = request.input, input.isEmpty, let session,
-            let silence = session.sinceInbound, silence < Self.heard, session.isConnected
+        guard !request.hasInput, let session, let silence = session.sinceInbound, silence < Self.heard,
+            session.isConnected
         else { return nil }
         for old in spares.takeOlder(than: .now - limits.spareShell) { await retire(old) }
-        while let waiting = spares.take(for: request.user) {
+        while let waiting = spares.take(for: elevation) {
             let isThere = try? await drive("looking at a shell", until: deadline) {
                 waiting.shell.hearWaiting(on: waiting.channel, loop)
             }
@@ -62,12 +86,20 @@ extension SSHConnection {
         return nil
     }
 
-    private static func transfer(
+    /// The first script of a user on a session is kept back until its shell is there: start-up files that wait for
+    /// something would let it begin at any time, long after it was given up.
+    private func transfer(
         of request: ChannelRequest,
-        to waiting: FramedShell?,
-        _ limits: SSHLimits
+        as elevation: Elevation?,
+        to waiting: FramedShell?
     ) throws(SSHFailure) -> ChannelTransfer {
-        let shell = waiting ?? FramedShell(CommandFrame(script: request.script, as: request.user))
+        let frame = CommandFrame(
+            script: request.script,
+            as: elevation,
+            hasInput: request.hasInput,
+            isCareful: !spares.isProven(elevation)
+        )
+        let shell = waiting ?? FramedShell(frame, password: endpoint.become.password)
         let prefix = waiting == nil ? shell.frame.inputPrefix : CommandFrame.waitingInput(for: request.script)
         return ChannelTransfer(
             shell,
@@ -98,9 +130,9 @@ extension SSHConnection {
     private func pump(
         _ transfer: ChannelTransfer,
         through channel: ChannelHandle,
-        as user: String?,
         until deadline: ContinuousClock.Instant
     ) async throws(SSHFailure) {
+        let started = ContinuousClock.now
         var halfSent: Turn?
         var rounds = 0
         // Over only when no packet is half sent, or the next call on the session would run into it.
@@ -109,7 +141,7 @@ extension SSHConnection {
             var interest = SSHEventLoop.Interest.read
             for turn in halfSent.map({ [$0] }) ?? Turn.all {
                 halfSent = nil
-                switch try take(turn, of: transfer, on: channel, as: user) {
+                switch try take(turn, of: transfer, on: channel) {
                 case .done(let count):
                     if count > 0 { hasMoved = true }
                 case .failed(let failure):
@@ -135,22 +167,31 @@ extension SSHConnection {
                 continue
             }
             if halfSent == nil, transfer.isUnderWay, channel.hasNews { continue }
-            try await pause(for: interest, until: deadline, doing: "it ran", watching: true)
+            let start = start(of: transfer, begun: started)
+            if let start, ContinuousClock.now >= start {
+                throw SSHFailure(kind: .notStarted(start - started), message: "its shell did not begin")
+            }
+            try await pause(
+                for: interest,
+                until: deadline,
+                doing: "it ran",
+                watching: true,
+                waking: start
+            )
         }
     }
 
     private func take(
         _ turn: Turn,
         of transfer: ChannelTransfer,
-        on channel: ChannelHandle,
-        as user: String?
+        on channel: ChannelHandle
     ) throws(SSHFailure) -> Attempt<Int> {
         switch turn {
         case .transfer(let step): return try transfer.take(step, on: channel, loop)
         case .spare:
             // Behind a proxy nobody knows when the host was last heard, so no shell that waits would be trusted.
             guard transfer.isUnderWay, let session, session.proxy == nil else { return .done(0) }
-            return spares.grow(for: user, on: session)
+            return spares.grow(for: transfer.elevation, on: session)
         }
     }
 
@@ -160,25 +201,27 @@ extension SSHConnection {
         _ transfer: ChannelTransfer,
         _ channel: ChannelHandle,
         _ request: ChannelRequest
-    ) async throws(RemoteError) -> ChannelResult {
+    ) async throws(RemoteError) -> Outcome {
         let end = channel.endForMessages
         switch transfer.state {
         case .ended(let code):
-            spares.note(begunAs: request.user)
+            noteBegun(transfer)
             await retire(channel)
             do throws(SSHFailure) {
-                return ChannelResult(
-                    exitCode: code,
-                    standardOutput: transfer.output.bytes,
-                    standardError: transfer.errorBytes,
-                    digest: try transfer.output.finish()
+                return .done(
+                    ChannelResult(
+                        exitCode: code,
+                        standardOutput: transfer.output.bytes,
+                        standardError: transfer.errorBytes,
+                        digest: try transfer.output.finish()
+                    )
                 )
             } catch {
                 throw self.error(.transfer, "\(request.label): \(error)")
             }
         case .outerEnded(begun: false, let code):
             await retire(channel)
-            throw notBegun(transfer, code, request)
+            return .refused(try refusal(transfer, code, request))
         case .outerEnded(begun: true, let code):
             await retire(channel)
             throw doubt(request, "its shell was killed (the login shell saw \(code))")
@@ -186,29 +229,9 @@ extension SSHConnection {
             drop()
             let said = transfer.lastWords
             let word = said.isEmpty ? "" : "; the node said: \(said)"
+            guard !transfer.isHeldBack else { throw noShell(transfer, end, request) }
             throw doubt(request, "the channel ended without the command's own end (server: \(end))\(word)")
         }
-    }
-
-    /// The login shell came to its end and the script's shell never began: `sudo` refused, or there is no shell.
-    private func notBegun(_ transfer: ChannelTransfer, _ code: Int, _ request: ChannelRequest) -> RemoteError {
-        let said = transfer.lastWords.isEmpty ? "exit code \(code)" : transfer.lastWords
-        guard let user = request.user else {
-            return error(.unreachable, "\(request.label): /bin/sh did not start: \(said)", remedy: "nothing was begun")
-        }
-        if code == CommandFrame.cutShortExitCode, transfer.isScriptInInput {
-            return error(
-                .unreachable,
-                "\(request.label): the shell did not get its script: \(said)",
-                remedy: "nothing was begun; check that the node has `dd`, and try again"
-            )
-        }
-        return error(
-            .become,
-            "\(request.label): sudo to \(user) was refused: \(said)",
-            remedy: "nothing was begun; give \(endpoint.user) a rule on the node, "
-                + "`\(endpoint.user) ALL=(\(user)) NOPASSWD: ALL` by visudo, or turn ansible_become off in the inventory"
-        )
     }
 
     private nonisolated func doubt(_ request: ChannelRequest, _ what: String) -> RemoteError {
@@ -228,6 +251,14 @@ extension SSHConnection {
                 .unreachable,
                 "\(request.label): the server refuses to run commands",
                 remedy: "nothing was begun"
+            )
+        }
+        if case .notStarted(let time) = failure.kind { return notStarted(transfer, after: time, request) }
+        if transfer.isHeldBack {
+            return error(
+                .unreachable,
+                "\(request.label): no shell for it: \(failure)",
+                remedy: "nothing was begun; try again"
             )
         }
         switch failure.kind {

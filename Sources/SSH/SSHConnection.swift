@@ -24,6 +24,8 @@ actor SSHConnection {
     var session: SessionHandle?
     /// Shells of that session that wait for the next commands.
     private(set) var spares = SpareShells()
+    /// What was learnt of becoming other users.
+    var becomeWays = BecomeWays()
     /// Channels that were closed here and not yet by the server.
     private var retired: [ChannelHandle] = []
 
@@ -95,15 +97,16 @@ actor SSHConnection {
     /// Waits for the session's socket.
     ///
     /// While a command runs (`watching`), the peer is asked for a sign of life now and then, and given up when it gives
-    /// none.
+    /// none. It comes back at `waking` at the latest.
     func pause(
         for interest: SSHEventLoop.Interest,
         until deadline: ContinuousClock.Instant,
         doing: String,
-        watching: Bool = false
+        watching: Bool = false,
+        waking: ContinuousClock.Instant? = nil
     ) async throws(SSHFailure) {
         guard let session else { throw SSHFailure(kind: .local, message: "the connection is closed") }
-        let wake = watching ? min(deadline, nextProbe) : deadline
+        let wake = min(watching ? min(deadline, nextProbe) : deadline, waking ?? deadline)
         switch await loop.wait(on: session.descriptor, for: interest, until: wake) {
         case .cancelled:
             throw SSHFailure(kind: .cancelled, message: "cancelled while \(doing)")
@@ -113,6 +116,7 @@ actor SSHConnection {
         case .deadlinePassed:
             let now = ContinuousClock.now
             if now >= deadline { throw late(doing) }
+            if watching, now < nextProbe { return }
             try await probe(session, now, waitingFor: interest)
         }
     }

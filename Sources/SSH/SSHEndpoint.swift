@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Fleet
+
 /// Where a node is and how to get in: what the inventory and `ssh_config` say about one host.
 package struct SSHEndpoint: Sendable, Equatable {
     /// What to do with a host key that is not on record.
@@ -72,6 +74,8 @@ package struct SSHEndpoint: Sendable, Equatable {
     package var connectTimeout: Duration
     /// Whom commands run as, if not the login user.
     package var becomeUser: String?
+    /// By what they come to run as somebody else, and with which password.
+    package var become = BecomeSettings()
 
     package init(
         name: String,

@@ -12,6 +12,8 @@ struct SSHFailure: Error, CustomStringConvertible {
         /// A system call said no.
         case system(Int32)
         case deadlinePassed
+        /// A shell that the script was kept back for did not begin in this time.
+        case notStarted(Duration)
         /// Nothing was heard from the peer although it was asked to answer.
         case silent
         case cancelled

@@ -8,6 +8,11 @@ package struct SSHLimits: Sendable {
     ///
     /// An open channel proves that the connection lives.
     package var channelOpen: Duration = .seconds(10)
+    /// From asking for a command to having its shell, where the script is kept back until then: login shells with their
+    /// start-up files, and programs that check a password.
+    package var shellStart: Duration = .seconds(30)
+    /// How long a line that looks like a question may stand unfinished before it is taken for one.
+    package var question: Duration = .seconds(3)
     /// One answer of the agent, which may ask a human first.
     package var agent: Duration = .seconds(20)
     /// Keys of the agent that are tried.

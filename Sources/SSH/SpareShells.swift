@@ -11,9 +11,9 @@ import CLibSSH2
 ///
 /// Not `Sendable`: belongs to its session's actor, and is used inside its gate only.
 final class SpareShells {
-    /// A shell, and whom it runs as.
+    /// A shell, and whose it is.
     struct Waiting {
-        var user: String?
+        var elevation: Elevation?
         var channel: ChannelHandle
         var shell: FramedShell
         var asked: ContinuousClock.Instant
@@ -23,14 +23,17 @@ final class SpareShells {
     private static let limit = 2
 
     /// Whom a script has run as on this session, so that starting a shell is known to work.
-    private var proven: Set<String?> = []
+    private var proven: Set<Elevation?> = []
     private var ready: [Waiting] = []
     private var beginning: Waiting?
     /// The server gives as many channels as it wants (`MaxSessions`).
     private var isAllowed = true
 
     /// Notes that a script of this user has begun.
-    func note(begunAs user: String?) { proven.insert(user) }
+    func note(begunAs elevation: Elevation?) { proven.insert(elevation) }
+
+    /// Whether a script of this user has begun.
+    func isProven(_ elevation: Elevation?) -> Bool { proven.contains(elevation) }
 
     /// Takes out those that were asked for before; they are to be closed.
     func takeOlder(than limit: ContinuousClock.Instant) -> [ChannelHandle] {
@@ -39,8 +42,8 @@ final class SpareShells {
     }
 
     /// Takes a shell of the user out; it may have ended in the meantime.
-    func take(for user: String?) -> Waiting? {
-        ready.firstIndex { $0.user == user }.map { ready.remove(at: $0) }
+    func take(for elevation: Elevation?) -> Waiting? {
+        ready.firstIndex { $0.elevation == elevation }.map { ready.remove(at: $0) }
     }
 
     /// Gives all up; what is returned is to be closed.
@@ -54,17 +57,21 @@ final class SpareShells {
     }
 
     /// Does as much for the next shell as can be done without waiting.
-    func grow(for user: String?, on session: SessionHandle) -> Attempt<Int> {
-        guard isAllowed, proven.contains(user), beginning != nil || ready.count < Self.limit else { return .done(0) }
+    ///
+    /// None is started where a program may ask first: nobody would answer before the shell is needed.
+    func grow(for elevation: Elevation?, on session: SessionHandle) -> Attempt<Int> {
+        guard isAllowed, proven.contains(elevation), elevation?.mayAsk != true,
+            beginning != nil || ready.count < Self.limit
+        else { return .done(0) }
         var moved = 0
         if beginning == nil {
             switch session.openChannel() {
             case .done(let channel):
                 moved = 1
                 beginning = Waiting(
-                    user: user,
+                    elevation: elevation,
                     channel: channel,
-                    shell: FramedShell(CommandFrame(waitingAs: user)),
+                    shell: FramedShell(CommandFrame(waitingAs: elevation)),
                     asked: .now
                 )
             case .again(let interest): return .again(interest)

@@ -54,6 +54,26 @@ import Testing
         #expect(host.connection.address == "10.9.9.9")
     }
 
+    @Test func `passwords are read of the last of their names, and printed nowhere`() throws {
+        let text = """
+            [etcd]
+            n1 ansible_become_method=su
+            [etcd:vars]
+            word=hunter2
+            ansible_become_pass=other
+            ansible_su_pass="{{ word }}"
+            ansible_ssh_pass=hunter3
+            ansible_ssh_private_key_passphrase=hunter4
+            """
+        let connection = try settled("n1", text).connection
+        #expect(connection.become.password?.reveal() == "hunter2")
+        #expect(connection.password?.reveal() == "hunter3")
+        #expect(connection.keyPassphrase?.reveal() == "hunter4")
+        var dumped = ""
+        dump(connection, to: &dumped)
+        for text in ["\(connection)", String(reflecting: connection), dumped] { #expect(!text.contains("hunter")) }
+    }
+
     @Test func `a template that cannot be filled in is refused where it matters`() {
         #expect(
             problems("ansible_host={{ ip | default('x') }}\netcd_data_dir={{ dir }}\nother={{ a.b }}\n") == [

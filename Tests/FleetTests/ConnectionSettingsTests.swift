@@ -138,9 +138,52 @@ struct ConnectionSettingsTests {
         #expect(found.count == 5)
     }
 
-    @Test func `another way to become than sudo is refused where become is wanted`() throws {
-        #expect(problems(["ansible_become": .bool(true), "ansible_become_method": "su".value]).count == 1)
-        #expect(try connection(["ansible_become_method": "su".value]).becomeUser == nil)
+    // MARK: - Becoming another user
+
+    @Test(arguments: [
+        ("sudo", BecomeSettings.Method.sudo), ("ansible.builtin.su", .su), ("community.general.doas", .doas),
+        ("doas", .doas),
+    ])
+    func `the ways to become another user have Ansible's names`(
+        name: String,
+        method: BecomeSettings.Method
+    ) throws {
+        let become = try connection(["ansible_become_method": name.value]).become
+        #expect(become == BecomeSettings(method: method))
+    }
+
+    @Test(arguments: ["pbrun", "community.general.sudo", "ansible.builtin.doas", ""])
+    func `another way to become is refused, unless nobody is to be become`(method: String) throws {
+        let variables: [String: Value] = ["ansible_become_method": method.value]
+        #expect(problems(variables).count == 1)
+        let forbidden = variables.merging(["ansible_become": .bool(false)]) { $1 }
+        if !method.isEmpty { #expect(try connection(forbidden).becomeUser == nil) }
+    }
+
+    @Test func `the method's own variables win over those of all methods`() throws {
+        let variables: [String: Value] = [
+            "ansible_become": .bool(true), "ansible_become_method": "doas".value, "ansible_become_user": "a".value,
+            "ansible_doas_user": "b".value, "ansible_become_exe": "/bin/x".value, "ansible_doas_exe": "/opt/doas".value,
+            "ansible_sudo_exe": "/opt/sudo".value,
+        ]
+        let found = try connection(variables)
+        #expect(found.becomeUser == "b")
+        #expect(found.become == BecomeSettings(method: .doas, user: "b", program: "/opt/doas"))
+    }
+
+    @Test(arguments: [
+        ("ansible_become_exe", "sudo -E", "is not the path of a program"),
+        ("ansible_become_exe", "-x", "is not the path of a program"),
+        ("ansible_become_flags", "-H -S -n -E", "`-E` is not supported"),
+        ("ansible_sudo_flags", "-i", "`-i` is not supported"),
+    ])
+    func `what would become somebody in another way is refused`(name: String, value: String, words: String) {
+        let found = problems([name: value.value])
+        #expect(found.count == 1 && found.first?.contains(words) == true, "\(found)")
+    }
+
+    @Test func `the flags that Ansible gives to sudo by itself mean nothing here`() throws {
+        #expect(try connection(["ansible_become_flags": "-H -S -n".value]).become == BecomeSettings())
     }
 
     @Test func `templates are resolved by the caller, and none is left`() throws {

@@ -76,3 +76,40 @@ struct LockGuardTests {
         }
     }
 }
+
+/// Runs scripts as a user who may look at nothing.
+private struct StrangersHost: ForwardingHost {
+    let inner: any RemoteHost
+
+    func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
+        var command = command
+        let words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", command.script]
+        command.script = "cd / && exec " + ShellQuoting.line(words)
+        return try await inner.run(command)
+    }
+}
+
+extension LockGuardTests {
+    @Test(.enabled(if: getuid() == 0, "only root can be somebody else without a password"))
+    func `whoever may not see the lock is told so, and what to do`() async throws {
+        try await withNode { node in
+            let lock = sampleLock("r1", 7)
+            _ = try await node.take(lock)
+            let host = GuardedHost(
+                StrangersHost(inner: node.host),
+                guards: [LockGuard(lock.key, in: node.directory, of: "root")]
+            )
+            let witness = node.directory + ".begun"
+            let error = await #expect(throws: RemoteError.self) {
+                _ = try await host.run(change("touch \(ShellQuoting.quote(witness))"))
+            }
+            #expect(error?.code == .fenced)
+            #expect(
+                error?.message.contains("cannot see whether this run has the lock") == true,
+                "\(String(describing: error))"
+            )
+            #expect(error?.remedy?.contains("let this step become root") == true)
+            #expect(!FileManager.default.fileExists(atPath: witness))
+        }
+    }
+}

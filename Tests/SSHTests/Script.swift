@@ -8,9 +8,18 @@ enum Script {
     static func output(
         _ host: any RemoteHost,
         _ script: String,
+        input: String = "",
         timeout: Duration = .seconds(20)
     ) async throws -> String {
-        try await host.run(RemoteCommand("look", script: script, effect: .readOnly, timeout: timeout)).output
+        try await host.run(
+            RemoteCommand(
+                "look",
+                script: script,
+                standardInput: Array(input.utf8),
+                effect: .readOnly,
+                timeout: timeout
+            )
+        ).output
     }
 
     /// The error that a script ends in.

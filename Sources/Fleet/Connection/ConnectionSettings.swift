@@ -14,6 +14,12 @@ package struct ConnectionSettings: Hashable, Sendable {
     var configuration: SSHConfig.Source?
     /// Whom commands run as; `nil` for the login user.
     package var becomeUser: String?
+    /// By what they come to run as somebody else, also where the playbook says that they do.
+    package var become = BecomeSettings()
+    /// The login user's password.
+    package var password: Secret?
+    /// What opens the private keys.
+    package var keyPassphrase: Secret?
 
     /// A host that no inventory says anything of.
     ///
@@ -32,10 +38,12 @@ package struct ConnectionSettings: Hashable, Sendable {
     ///   - host: The host with its merged variables.
     ///   - resolve: Puts values in the place of the templates of a text. It is asked for texts that hold `{{` only, and
     ///     what it leaves unresolved is an error.
+    ///   - secret: Opens the variable of a password; without it passwords are left alone.
     /// - Throws: ``DiagnosticsError`` with everything that is wrong, at the places where the variables were set.
     package init(
         host: InventoryHost,
-        resolve: (String) throws(DiagnosticsError) -> String = { text throws(DiagnosticsError) in text }
+        resolve: (String) throws(DiagnosticsError) -> String = { text throws(DiagnosticsError) in text },
+        secret: (String) throws(DiagnosticsError) -> Secret? = { _ throws(DiagnosticsError) in nil }
     ) throws(DiagnosticsError) {
         var reader = ConnectionVariables(host: host, resolve: resolve)
         reader.refuseOtherTransports()
@@ -49,7 +57,16 @@ package struct ConnectionSettings: Hashable, Sendable {
         reader.read("ansible_ssh_extra_args", into: &line)
         options = line.directives
         configuration = line.configuration.map { SSHConfig.Source(SourceFile.expanded($0)) }
-        becomeUser = reader.becomeUser()
+        let method = reader.becomeMethod()
+        become = BecomeSettings(
+            method: method,
+            user: reader.becomeUser(method),
+            program: reader.becomeProgram(method),
+            password: reader.secret(SecretVariables.become(method), secret)
+        )
+        becomeUser = reader.isBecomeWanted == true ? become.user : nil
+        password = reader.secret(SecretVariables.login, secret)
+        keyPassphrase = reader.secret(SecretVariables.keyPassphrase, secret)
         if !reader.problems.isEmpty { throw DiagnosticsError(reader.problems) }
     }
 }

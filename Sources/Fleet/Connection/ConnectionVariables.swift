@@ -40,7 +40,16 @@ struct ConnectionVariables {
         problems.sort { ($0.location?.line ?? 0, $0.summary) < ($1.location?.line ?? 0, $1.summary) }
     }
 
-    static let names: Set<String> = [
+    static let names = plainNames.union(becomeNames).union(SecretVariables.all)
+
+    /// Those that say more of how another user is become, each with the method that it is for.
+    private static let becomeNames = Set(
+        BecomeSettings.Method.allCases.flatMap { method in
+            ["user", "exe", "flags"].flatMap { ["ansible_become_\($0)", "ansible_\(method)_\($0)"] }
+        }
+    )
+
+    private static let plainNames: Set<String> = [
         "ansible_host", "ansible_ssh_host", "ansible_port", "ansible_ssh_port", "ansible_user", "ansible_ssh_user",
         "ansible_private_key_file", "ansible_ssh_private_key_file", "ansible_become", "ansible_become_user",
         "ansible_become_method", "ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args",
@@ -84,16 +93,68 @@ struct ConnectionVariables {
         return nil
     }
 
-    /// Whom to become, where `ansible_become` asks for it.
-    mutating func becomeUser() -> String? {
-        let isWanted = boolean("ansible_become") ?? false
-        let user = text("ansible_become_user") ?? "root"
-        let method = text("ansible_become_method") ?? "sudo"
-        guard isWanted else { return nil }
-        if method != "sudo", method != "ansible.builtin.sudo" {
-            refuse("ansible_become_method", "the become method `\(method)` is not supported", "use sudo")
+    /// By what other users are become, also where `ansible_become` does not ask for it: the playbook may.
+    mutating func becomeMethod() -> BecomeSettings.Method {
+        guard let name = text("ansible_become_method") else { return .sudo }
+        if let method = BecomeSettings.Method(ansible: name) { return method }
+        guard isBecomeWanted != false else { return .sudo }
+        let known = BecomeSettings.Method.allCases.map(\.rawValue).joined(separator: ", ")
+        refuse("ansible_become_method", "the become method `\(name)` is not supported", "use one of \(known)")
+        return .sudo
+    }
+
+    /// Whether `ansible_become` asks for it, or forbids it; `nil` where it is not set.
+    var isBecomeWanted: Bool? { values["ansible_become"]?.ansibleBool }
+
+    /// Whom to become, where that is asked for.
+    mutating func becomeUser(_ method: BecomeSettings.Method) -> String {
+        _ = boolean("ansible_become")
+        return text("ansible_become_user", "ansible_\(method)_user") ?? "root"
+    }
+
+    /// The program of the method, where it is named; what it is to be told besides is refused where it means anything.
+    mutating func becomeProgram(_ method: BecomeSettings.Method) -> String? {
+        let flags = ["ansible_become_flags", "ansible_\(method)_flags"]
+        // What Ansible gives to sudo unless told otherwise, and what pawl gives it in any case.
+        let harmless: Set<String> = method == .sudo ? ["-H", "-S", "-n"] : []
+        if let given = text(flags[0], flags[1]) {
+            let odd = given.split(whereSeparator: \.isWhitespace).map(String.init).filter { !harmless.contains($0) }
+            if !odd.isEmpty {
+                let name = lastSet(flags[0], flags[1])
+                refuse(
+                    name,
+                    "\(name): `\(odd.joined(separator: " "))` is not supported",
+                    "leave it out; what \(method) is to do with the environment can be said in its own configuration"
+                )
+            }
         }
-        return user
+        let names = ["ansible_become_exe", "ansible_\(method)_exe"]
+        guard let program = text(names[0], names[1]) else { return nil }
+        guard program.wholeMatch(of: /[A-Za-z0-9_.\/+][A-Za-z0-9_.\/+-]*/) != nil else {
+            let name = lastSet(names[0], names[1])
+            refuse(name, "\(name) is not the path of a program: `\(program)`", "give a path without spaces and options")
+            return nil
+        }
+        return program
+    }
+
+    /// The secret of the last of the names that is set.
+    mutating func secret(
+        _ names: [String],
+        _ open: (String) throws(DiagnosticsError) -> Secret?
+    ) -> Secret? {
+        guard let name = names.last(where: { values[$0] != nil && values[$0] != .null }) else { return nil }
+        do throws(DiagnosticsError) {
+            guard let secret = try open(name), !secret.reveal().isEmpty else { return nil }
+            guard !secret.reveal().contains(where: \.isNewline) else {
+                refuse(name, "\(name) holds a line break", "a password is one line")
+                return nil
+            }
+            return secret
+        } catch {
+            problems += error.diagnostics
+            return nil
+        }
     }
 
     mutating func refuseOtherTransports() {

@@ -61,6 +61,7 @@ package struct SSHConfigContext: Sendable {
     private static func run(_ command: String, in shell: String) -> Int32? {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: shell)
+        process.environment = ProgramStart.environment
         process.arguments = ["-c", command]
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// A user of this machine for one test, with a password, and rules of `sudo` and `doas`; all of it goes afterwards.
+struct TestUser: Sendable {
+    /// Nothing that is anywhere by chance, and with what shells, expansions and prompts would make something of.
+    static let password = #"pa$$ w'0rd "%s" \n of the test:"#
+
+    let name: String
+
+    private var sudoers: String { "/etc/sudoers.d/\(name)" }
+
+    /// Makes a user, runs the test's part, and removes the user whatever happened.
+    ///
+    /// `sudo` are lines of sudoers(5), `doas` of doas.conf(5), both with `USER` for the name.
+    static func with(
+        shell: String = "/bin/sh",
+        home: String = "/",
+        sudo: [String] = [],
+        doas: [String] = [],
+        _ body: (TestUser) async throws -> Void
+    ) async throws {
+        let user = TestUser(name: "pawl\(Int.random(in: 10_000...99_999))")
+        do {
+            try await user.make(shell, home, sudo, doas)
+            try await body(user)
+        } catch {
+            await user.remove()
+            throw error
+        }
+        await user.remove()
+    }
+
+    private func make(_ shell: String, _ home: String, _ sudo: [String], _ doas: [String]) async throws {
+        try await SSHServerFixture.sh("useradd -M -d '\(home)' -s '\(shell)' \(name)")
+        let entry = URL(fileURLWithPath: NSTemporaryDirectory()).appending(path: "\(name)-password").path
+        try "\(name):\(Self.password)\n".write(toFile: entry, atomically: true, encoding: .utf8)
+        try await SSHServerFixture.sh("chpasswd <'\(entry)'; code=$?; rm -f '\(entry)'; exit $code")
+        if !sudo.isEmpty {
+            // The name of a file with a dot is left out by sudo until it is whole.
+            let text = sudo.map { $0.replacing("USER", with: name) + "\n" }.joined()
+            try text.write(toFile: sudoers + ".new", atomically: true, encoding: .utf8)
+            try await SSHServerFixture.sh("chmod 440 \(sudoers).new && mv \(sudoers).new \(sudoers)")
+        }
+        if !doas.isEmpty {
+            let text = doas.map { $0.replacing("USER", with: name) + " # \(name)\n" }.joined()
+            let lines = text.split(separator: "\n").map { "printf '%s\\n' '\($0)'" }.joined(separator: "; ")
+            try await SSHServerFixture.sh("umask 077; { \(lines); } >>/etc/doas.conf")
+        }
+    }
+
+    /// Ends what runs as the user, too.
+    private func remove() async {
+        _ = try? await SSHServerFixture.sh(
+            """
+            rm -f \(sudoers) \(sudoers).new
+            if [ -e /etc/doas.conf ]; then
+                grep -v '# \(name)$' /etc/doas.conf >/etc/doas.conf.\(name); cat /etc/doas.conf.\(name) >/etc/doas.conf
+                rm -f /etc/doas.conf.\(name); [ -s /etc/doas.conf ] || rm -f /etc/doas.conf
+            fi
+            for entry in /proc/[0-9]*; do
+                [ "$(stat -c %U "$entry" 2>/dev/null)" != \(name) ] || kill -9 "${entry#/proc/}" 2>/dev/null
+            done
+            userdel \(name) 2>/dev/null; :
+            """
+        )
+    }
+}
