@@ -1,51 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import CLibSSH2
 import Foundation
-
-/// What one side can speak: the lists of its `SSH_MSG_KEXINIT` (RFC 4253, 7.1), as far as they are of interest.
-struct AlgorithmProposal: Equatable {
-    var keyExchange: [String] = []
-    var hostKey: [String] = []
-    var cipher: [String] = []
-    var mac: [String] = []
-
-    init() {}
-
-    /// What the libssh2 that is loaded can speak.
-    init(knownTo session: SessionHandle) {
-        keyExchange = session.supportedMethods(LIBSSH2_METHOD_KEX)
-        hostKey = session.supportedMethods(LIBSSH2_METHOD_HOSTKEY)
-        cipher = session.supportedMethods(LIBSSH2_METHOD_CRYPT_CS)
-        mac = session.supportedMethods(LIBSSH2_METHOD_MAC_CS)
-    }
-
-    /// The payload of the server's `SSH_MSG_KEXINIT`.
-    init?(message: [UInt8]) {
-        var reader = SSHWireReader(message)
-        guard reader.byte() == 20 else { return nil }
-        reader.skip(16)
-        var lists: [[String]] = []
-        for _ in 0..<6 {
-            guard let list = reader.string() else { return nil }
-            lists.append(String(decoding: list, as: UTF8.self).split(separator: ",").map(String.init))
-        }
-        (keyExchange, hostKey, cipher, mac) = (lists[0], lists[1], lists[2], lists[4])
-    }
-
-    /// The kinds in which the two have nothing in common, in words.
-    func differences(from server: AlgorithmProposal) -> [String] {
-        let kinds = [
-            ("key exchange", keyExchange, server.keyExchange), ("host key", hostKey, server.hostKey),
-            ("cipher", cipher, server.cipher), ("MAC", mac, server.mac),
-        ]
-        return kinds.compactMap { name, ours, theirs in
-            guard Set(ours).isDisjoint(with: theirs) else { return nil }
-            return "\(name): the server offers \(theirs.joined(separator: ",")), "
-                + "libssh2 knows \(ours.joined(separator: ","))"
-        }
-    }
-}
 
 /// Asks a server what it offers, on a connection of its own, after a handshake failed.
 ///

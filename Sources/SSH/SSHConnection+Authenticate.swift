@@ -30,7 +30,9 @@ extension SSHConnection {
             throw self.error(
                 .authentication,
                 "the server ended the connection during authentication: \(error)\(sofar)",
-                remedy: "name the one right key for this host; the server counts each key tried (MaxAuthTries)"
+                remedy:
+                    "name the one right key for this host, as the server counts each key tried (MaxAuthTries); and look "
+                    + "at its log: libssh2 takes no Banner of more than 32 KiB"
             )
         }
         throw await refusal(tried, until: deadline)
@@ -118,7 +120,10 @@ extension SSHConnection {
     }
 
     /// A key that was not taken is followed by the next; a connection that broke is not.
+    ///
+    /// libssh2 has one code for both, and says that it was waiting where the connection broke.
     private static func refusedKey(_ failure: SSHFailure) throws(SSHFailure) -> SSHFailure {
+        if failure.message.hasPrefix("Waiting for") { throw failure }
         switch failure.kind {
         case .libssh2(LIBSSH2_ERROR_AUTHENTICATION_FAILED), .libssh2(LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED),
             .libssh2(LIBSSH2_ERROR_FILE), .libssh2(LIBSSH2_ERROR_KEYFILE_AUTH_FAILED),

@@ -18,35 +18,29 @@ extension SSHConnection {
         defer { if isInProxyGate { proxyGate?.leave() } }
         let started = ContinuousClock.now
         var deadline = min(commandDeadline, started + endpoint.connectTimeout)
-        let way: SSHRoute.Way
-        do throws(SSHFailure) {
-            way = try await SSHRoute(endpoint: endpoint, loop: loop).open(until: deadline)
-        } catch {
-            throw self.error(
-                .unreachable,
-                "no connection to \(endpoint.address) port \(endpoint.port): \(error)",
-                remedy: error.kind == .unknownName
-                    ? "correct ansible_host in the inventory, or make the name known on this machine (DNS, /etc/hosts)"
-                    : "check the address and port in the inventory, that the node is up, and that sshd listens there"
-            )
-        }
         let record = KnownHostsCache.shared.record(in: knownHostsFiles)
         for warning in record.warnings {
             logger.debug("known_hosts: \(warning)", metadata: ["host": "\(endpoint.name)"])
         }
-        do throws(SSHFailure) {
+        var tries = 1
+        while true {
+            let way = try await openWay(until: deadline)
             deadline = min(commandDeadline, deadline + way.waited)
-            let session = try SessionHandle(socket: way.descriptor, proxy: way.proxy)
-            self.session = session
-            try prefer(in: session, record)
-            try await drive("waiting for the SSH handshake", until: deadline) { session.handshake() }
-            // Whoever answers is behind the proxy, so that it has let us through.
-            proxyGate?.leave()
-            isInProxyGate = false
-        } catch {
-            let reasons = await handshakeReasons(error, until: deadline)
-            drop()
-            throw reasons
+            do throws(SSHFailure) {
+                try await shakeHands(over: way, record, until: deadline)
+                // Whoever answers is behind the proxy, so that it has let us through.
+                proxyGate?.leave()
+                isInProxyGate = false
+                break
+            } catch {
+                if await pauseBeforeRetry(after: error, tries, until: deadline) {
+                    tries += 1
+                    continue
+                }
+                let reasons = await handshakeReasons(error, tries: tries, until: deadline)
+                drop()
+                throw reasons
+            }
         }
         do throws(RemoteError) {
             try checkHostKey(against: record)
@@ -63,6 +57,72 @@ extension SSHConnection {
         )
     }
 
+    private func openWay(until deadline: ContinuousClock.Instant) async throws(RemoteError) -> SSHRoute.Way {
+        do throws(SSHFailure) {
+            return try await SSHRoute(endpoint: endpoint, loop: loop).open(until: deadline)
+        } catch {
+            throw self.error(
+                .unreachable,
+                "no connection to \(endpoint.address) port \(endpoint.port): \(error)",
+                remedy: error.kind == .unknownName
+                    ? "correct ansible_host in the inventory, or make the name known on this machine (DNS, /etc/hosts)"
+                    : "check the address and port in the inventory, that the node is up, and that sshd listens there"
+            )
+        }
+    }
+
+    /// From a connection that is open to a session whose keys are agreed on.
+    private func shakeHands(
+        over way: SSHRoute.Way,
+        _ record: KnownHosts,
+        until deadline: ContinuousClock.Instant
+    ) async throws(SSHFailure) {
+        let session = try SessionHandle(socket: way.descriptor, proxy: way.proxy)
+        self.session = session
+        try prefer(in: session, record)
+        var greeting = ServerGreeting()
+        var isVersionSent = false
+        waiting: while true {
+            switch try greeting.take(from: session.descriptor) {
+            case .version: break waiting
+            case .almostVersion: _ = await loop.wait(on: -1, for: .read, until: min(deadline, .now + .milliseconds(20)))
+            case .waiting where !isVersionSent:
+                // Sends our own version, so that the server's list of algorithms comes with its version.
+                isVersionSent = true
+                if case .failed(let failure) = session.handshake() { throw failure }
+                continue
+            case .waiting: break
+            }
+            do throws(SSHFailure) {
+                try await pause(for: .read, until: deadline, doing: "waiting for the server's version")
+            } catch {
+                throw SSHFailure(kind: error.kind, message: "\(error)\(greeting.said)")
+            }
+        }
+        try await drive("waiting for the SSH handshake", until: deadline) { session.handshake() }
+    }
+
+    /// How many connections are tried where the server hangs up at once.
+    private static let mostTries = 6
+
+    /// Waits a while where another connection may fare better: sshd drops connections by chance while too many are not
+    /// logged in yet (`MaxStartups`).
+    ///
+    /// - Returns: whether to try once more.
+    private func pauseBeforeRetry(
+        after failure: SSHFailure,
+        _ tries: Int,
+        until deadline: ContinuousClock.Instant
+    ) async -> Bool {
+        guard failure.kind == .noVersion, session?.proxy == nil, tries < Self.mostTries else { return false }
+        // Not all at the same moment, where many hosts are reached by one address.
+        let pause = Duration.milliseconds(200) * (1 << (tries - 1)) * Double.random(in: 0.75...1.25)
+        guard .now + pause < deadline else { return false }
+        logger.debug("\(failure), trying again", metadata: ["host": "\(endpoint.name)", "try": "\(tries)"])
+        drop()
+        return await loop.wait(on: -1, for: .read, until: .now + pause) == .deadlinePassed
+    }
+
     /// The files in which the host's key is looked up.
     nonisolated var knownHostsFiles: [String] {
         endpoint.knownHostsFiles.isEmpty
@@ -77,69 +137,118 @@ extension SSHConnection {
 
     /// Sets the algorithms that the endpoint names, and asks for the type of host key that is on record.
     private func prefer(in session: SessionHandle, _ record: KnownHosts) throws(SSHFailure) {
-        if endpoint.algorithms.hostKeys == nil { session.preferHostKeys(record.preferredMethods(for: recordName)) }
-        let algorithms = endpoint.algorithms
-        let kinds: [(String, [String]?, [Int32])] = [
-            ("Ciphers", algorithms.ciphers, [LIBSSH2_METHOD_CRYPT_CS, LIBSSH2_METHOD_CRYPT_SC]),
-            ("MACs", algorithms.macs, [LIBSSH2_METHOD_MAC_CS, LIBSSH2_METHOD_MAC_SC]),
-            ("KexAlgorithms", algorithms.keyExchange, [LIBSSH2_METHOD_KEX]),
-            ("HostKeyAlgorithms", algorithms.hostKeys, [LIBSSH2_METHOD_HOSTKEY]),
-        ]
-        for (title, names, methods) in kinds {
-            guard let names else { continue }
-            for method in methods where !session.prefer(names, of: method) {
-                throw SSHFailure(
-                    kind: .local,
-                    message: "\(title) of the SSH configuration allows \(names.joined(separator: ",")) only, and "
-                        + "libssh2 \(SessionHandle.libssh2Version) has "
-                        + session.supportedMethods(method).joined(separator: ",")
-                )
-            }
+        if endpoint.algorithms.hostKeys == nil {
+            _ = session.prefer(record.preferredMethods(for: recordName), of: .hostKey)
         }
+        for kind in AlgorithmKind.allCases {
+            guard let names = endpoint.algorithms[kind], !session.prefer(names, of: kind) else { continue }
+            throw SSHFailure(
+                kind: .local,
+                message: "\(kind.keyword) of the SSH configuration allows \(names.joined(separator: ",")) only, and "
+                    + "libssh2 \(SessionHandle.libssh2Version) has "
+                    + session.supportedMethods(kind).joined(separator: ",")
+            )
+        }
+    }
+
+    /// Compares what the server offers with what we have, after libssh2 found nothing in common.
+    private func mismatch(until deadline: ContinuousClock.Instant) async -> AlgorithmMismatch? {
+        guard let session else { return nil }
+        var library = AlgorithmProposal(knownTo: session)
+        // Types of certificates are not asked for, because libssh2 cannot check them.
+        library[.hostKey] = library[.hostKey].filter { !$0.contains("-cert-") }
+        var allowed = AlgorithmProposal()
+        for kind in AlgorithmKind.allCases { allowed[kind] = endpoint.algorithms[kind] ?? [] }
+        let probe = AlgorithmProbe(route: SSHRoute(endpoint: endpoint, loop: loop))
+        guard let server = await probe.proposal(until: min(deadline, .now + .seconds(5))) else { return nil }
+        return AlgorithmMismatch(
+            server: server,
+            library: library,
+            allowed: allowed,
+            version: SessionHandle.libssh2Version
+        )
     }
 
     // MARK: - Handshake
 
-    private func handshakeReasons(_ failure: SSHFailure, until deadline: ContinuousClock.Instant) async -> RemoteError {
+    private func handshakeReasons(
+        _ failure: SSHFailure,
+        tries: Int,
+        until deadline: ContinuousClock.Instant
+    ) async -> RemoteError {
+        if let proxy = session?.proxy, ![.deadlinePassed, .local, .cancelled].contains(failure.kind),
+            !Self.isAboutAlgorithms(failure)
+        {
+            return error(
+                .unreachable,
+                "no SSH server behind the proxy: \(failure)\(proxy.lastWords.map { "; it said: \($0)" } ?? "")",
+                remedy:
+                    "run the command by hand; it is not asked questions, so what it needs must be in files or an agent"
+            )
+        }
         switch failure.kind {
         case .deadlinePassed:
             let said = session?.proxy?.lastWords.map { "; the proxy said: \($0)" } ?? ""
             return error(
                 .unreachable,
-                "the port is open, but no SSH server answered within \(endpoint.connectTimeout)\(said)",
+                "the port is open, but no SSH server answered within \(endpoint.connectTimeout): "
+                    + "\(failure)\(said)",
                 remedy: "check that this port is sshd's, and the load of the node; or allow more time to connect"
             )
-        case .libssh2(LIBSSH2_ERROR_KEX_FAILURE), .libssh2(LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE),
-            .libssh2(LIBSSH2_ERROR_METHOD_NONE):
-            let known = session.map(AlgorithmProposal.init(knownTo:)) ?? AlgorithmProposal()
-            let probe = AlgorithmProbe(route: SSHRoute(endpoint: endpoint, loop: loop))
-            let offered = await probe.proposal(until: min(deadline, .now + .seconds(5)))
-            let what = offered.map { known.differences(from: $0) } ?? []
-            return error(
-                .unreachable,
-                "no algorithm in common with the server: "
-                    + (what.isEmpty ? "\(failure)" : what.joined(separator: "; ")),
-                remedy:
-                    "libssh2 \(SessionHandle.libssh2Version) is in use: install libssh2 1.11 or later (encrypt-then-mac, "
-                    + "AES-GCM, chacha20 and RSA with SHA-2), or allow one of its algorithms in the node's sshd_config"
-            )
-        case .local:
-            return error(.unreachable, "\(failure)", remedy: "allow one of these in the SSH configuration")
-        default:
-            if let proxy = session?.proxy {
+        case .libssh2 where Self.isAboutAlgorithms(failure):
+            let mismatch = await mismatch(until: deadline)
+            guard let mismatch, !mismatch.kinds.isEmpty else {
                 return error(
                     .unreachable,
-                    "no SSH server behind the proxy: \(failure)\(proxy.lastWords.map { "; it said: \($0)" } ?? "")",
+                    "the key exchange failed: \(failure)",
                     remedy:
-                        "run the command by hand; it is not asked questions, so what it needs must be in files or an agent"
+                        "look at the server's log; libssh2 \(SessionHandle.libssh2Version) is in use, try a newer one"
                 )
             }
+            return error(.unreachable, mismatch.message, remedy: mismatch.remedy)
+        case .local:
+            return error(.unreachable, "\(failure)", remedy: "allow one of these in the SSH configuration")
+        case .noVersion:
+            let word = tries == 1 ? "" : " (\(tries) connections)"
+            return error(.unreachable, "\(failure)\(word)", remedy: Self.remedy(againstHangUp: failure.message))
+        case .notSSH:
+            return error(
+                .unreachable,
+                "what answers on this port is no SSH server: \(failure)",
+                remedy: "check the port in the inventory"
+            )
+        default:
             return error(
                 .unreachable,
                 "the SSH handshake failed: \(failure)",
-                remedy: "look at the server's log; MaxStartups and a firewall can cut new connections too"
+                remedy: "look at the server's log; a firewall can cut new connections too"
             )
         }
+    }
+
+    private static func isAboutAlgorithms(_ failure: SSHFailure) -> Bool {
+        let codes = [LIBSSH2_ERROR_KEX_FAILURE, LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE, LIBSSH2_ERROR_METHOD_NONE]
+        return codes.contains { failure.kind == .libssh2($0) }
+    }
+
+    /// What helps where a server drops new connections, by what it said.
+    ///
+    /// sshd says `Exceeded MaxStartups`, and since OpenSSH 9.8 `Not allowed at this time`, also to a source under a
+    /// penalty.
+    private static func remedy(againstHangUp words: String) -> String {
+        if words.contains("Exceeded MaxStartups") {
+            return "too many connections to it are not logged in yet: try again, find out who makes them, or raise "
+                + "MaxStartups in the node's sshd_config"
+        }
+        if words.contains("Not allowed at this time") {
+            return
+                "the server's log says why: too many connections are not logged in yet (MaxStartups), or there is a penalty "
+                + "for earlier failures (PerSourcePenalties; wait until it is over, or name this address in "
+                + "PerSourcePenaltyExemptList in the node's sshd_config)"
+        }
+        return
+            "look at the server's log; MaxStartups, PerSourcePenalties, hosts.deny or a firewall can drop new connections, "
+            + "and what listens there may be no sshd"
     }
 
     // MARK: - Host key

@@ -29,6 +29,15 @@ package struct SSHEndpoint: Sendable, Equatable {
         package var hostKeys: [String]?
 
         package init() {}
+
+        subscript(_ kind: AlgorithmKind) -> [String]? {
+            switch kind {
+            case .keyExchange: keyExchange
+            case .hostKey: hostKeys
+            case .cipher: ciphers
+            case .mac: macs
+            }
+        }
     }
 
     /// The name in the inventory.

@@ -11,6 +11,10 @@ struct SSHFailure: Error, CustomStringConvertible {
         case libssh2(Int32)
         /// A system call said no.
         case system(Int32)
+        /// The server hung up before it told its version.
+        case noVersion
+        /// What answers is no SSH server.
+        case notSSH
         case deadlinePassed
         /// A shell that the script was kept back for did not begin in this time.
         case notStarted(Duration)

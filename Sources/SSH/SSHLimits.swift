@@ -2,8 +2,8 @@
 
 /// The bounds of everything that could otherwise take for ever.
 package struct SSHLimits: Sendable {
-    /// All authentication attempts together.
-    package var authentication: Duration = .seconds(30)
+    /// All authentication attempts together; a peer that goes silent meanwhile is noticed by this alone.
+    package var authentication: Duration = .seconds(25)
     /// From asking for a channel to having it.
     ///
     /// An open channel proves that the connection lives.

@@ -59,7 +59,13 @@ final class SessionHandle {
     static var libssh2Version: String { String(cString: libssh2_version(0)) }
 
     /// Whether RSA keys can be used with SHA-2, which current servers ask for (libssh2 1.11.0 release notes).
-    static var signsRSAWithSHA2: Bool { libssh2_version(0x010b00) != nil }
+    static var signsRSAWithSHA2: Bool { isLibrary(atLeast: 0x010b00) }
+
+    /// Whether the library that is loaded has at least this version, like `0x010b01` for 1.11.1.
+    ///
+    /// What it can do is decided by this while the program runs, not by the header that it was built with: the same
+    /// program works with 1.10 and with 1.11.
+    static func isLibrary(atLeast version: Int32) -> Bool { libssh2_version(version) != nil }
 
     // MARK: - Calls
 
@@ -69,24 +75,17 @@ final class SessionHandle {
         attempt(libssh2_session_disconnect_ex(session, SSH_DISCONNECT_BY_APPLICATION, "done", ""))
     }
 
-    /// Sets the order of host key types.
-    ///
-    /// Names that the library does not know are left out by it.
-    func preferHostKeys(_ methods: [String]) {
-        _ = libssh2_session_method_pref(session, LIBSSH2_METHOD_HOSTKEY, methods.joined(separator: ","))
-    }
-
     /// Sets the algorithms of one kind, in the order of preference.
     ///
     /// - Returns: whether the library knows any of them.
-    func prefer(_ names: [String], of kind: Int32) -> Bool {
-        libssh2_session_method_pref(session, kind, names.joined(separator: ",")) == 0
+    func prefer(_ names: [String], of kind: AlgorithmKind) -> Bool {
+        kind.methods.allSatisfy { libssh2_session_method_pref(session, $0, names.joined(separator: ",")) == 0 }
     }
 
     /// The names that the library can speak for one kind of method.
-    func supportedMethods(_ kind: Int32) -> [String] {
+    func supportedMethods(_ kind: AlgorithmKind) -> [String] {
         var names: UnsafeMutablePointer<UnsafePointer<CChar>?>?
-        let count = libssh2_session_supported_algs(session, kind, &names)
+        let count = libssh2_session_supported_algs(session, kind.methods[0], &names)
         guard count > 0, let names else { return [] }
         defer { libssh2_free(session, names) }
         return (0..<Int(count)).compactMap { names[$0].map { String(cString: $0) } }
