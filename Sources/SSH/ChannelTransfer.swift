@@ -17,6 +17,8 @@ final class ChannelTransfer {
     private(set) var errorBytes: [UInt8] = []
     /// When something came last, or it was begun.
     private(set) var lastHeard = ContinuousClock.now
+    /// How much of standard input is sent.
+    private(set) var inputSent = 0
 
     private let shell: FramedShell
     private let input: InputReader
@@ -121,7 +123,9 @@ final class ChannelTransfer {
             }
             switch input.offer({ channel.write($0) }) {
             case .done(0): return .done(moved)
-            case .done(let count): moved += count
+            case .done(let count):
+                moved += count
+                inputSent += count
             case .again(let interest):
                 return interest.contains(.write) || moved == 0 ? .again(interest) : .done(moved)
             case .failed(let failure):

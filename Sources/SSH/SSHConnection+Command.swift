@@ -134,6 +134,7 @@ extension SSHConnection {
     ) async throws(SSHFailure) {
         let started = ContinuousClock.now
         var halfSent: Turn?
+        var standstill = Standstill()
         var rounds = 0
         // Over only when no packet is half sent, or the next call on the session would run into it.
         while !transfer.isOver || halfSent != nil {
@@ -155,6 +156,9 @@ extension SSHConnection {
             }
             if transfer.isOver, halfSent == nil { return }
             rounds += 1
+            if let rest = try standstill.note(halfSent != nil, sent: transfer.inputSent) {
+                _ = await loop.wait(on: -1, for: .read, until: min(deadline, .now + rest))
+            }
             if halfSent == nil, hasMoved {
                 // Others on this loop get their turn amid a long transfer, and its deadline counts all the same.
                 if rounds % 8 == 0 {
