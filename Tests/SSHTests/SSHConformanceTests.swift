@@ -23,6 +23,18 @@ struct SSHConformanceTests {
         }
     }
 
+    @Test(
+        .enabled(if: !SSHServerRelease.fetched.isEmpty, "scripts/fetch-ssh has not been run"),
+        arguments: SSHServerRelease.fetched
+    )
+    func `a server of another release keeps the promises`(_ release: SSHServerRelease) async throws {
+        try await SSHServerFixture.with(release: release) { server in
+            let host = try server.host()
+            for promise in HostPromise.ofCommands + HostPromise.ofFiles { try await promise.verify(host) }
+            await host.close()
+        }
+    }
+
     @Test(.enabled(if: SSHServerFixture.isRoot, "sudo from root asks for no password"))
     func `a host elevated by sudo keeps the promises`() async throws {
         try await SSHServerFixture.with { server in

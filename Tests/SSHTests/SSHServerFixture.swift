@@ -17,6 +17,7 @@ struct SSHServerFixture: Sendable {
     let directory: String
     let address: String
     let port: Int
+    let release: SSHServerRelease
     private static let shell = LocalHost(name: "fixture")
 
     var pid: Int32 { Int32(read("sshd.pid").trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0 }
@@ -32,14 +33,30 @@ struct SSHServerFixture: Sendable {
     static let isRoot = getuid() == 0
 
     /// Starts a server, runs the test's part with it, and removes it whatever happened.
-    static func with(_ options: [String] = [], _ body: (SSHServerFixture) async throws -> Void) async throws {
+    ///
+    /// - Parameters:
+    ///   - options: lines of its sshd_config, which win over the fixture's own.
+    ///   - release: whose sshd it is.
+    ///   - hostKeys: types of its host keys.
+    ///   - setup: a script that runs in the directory before the server starts.
+    ///   - body: the test's part.
+    /// - Throws: what the test throws, and when the server does not start.
+    static func with(
+        _ options: [String] = [],
+        release: SSHServerRelease = .installed,
+        hostKeys: [String] = ["ed25519", "ecdsa"],
+        setup: String = "",
+        _ body: (SSHServerFixture) async throws -> Void
+    ) async throws {
         let server = SSHServerFixture(
             directory: FileManager.default.temporaryDirectory.path + "/pawl-sshd-\(UUID().uuidString)",
             address: "127.\(Int.random(in: 1...250)).\(Int.random(in: 1...250)).\(Int.random(in: 2...250))",
-            port: Int.random(in: 20_000...32_000)
+            port: Int.random(in: 20_000...32_000),
+            release: release
         )
         do {
-            try await server.start(options)
+            let inDirectory = options.map { $0.replacing("DIRECTORY", with: server.directory) }
+            try await server.start(inDirectory, hostKeys, setup)
             try await body(server)
         } catch {
             await server.remove()
@@ -96,29 +113,31 @@ struct SSHServerFixture: Sendable {
         )
     }
 
-    private func start(_ options: [String]) async throws {
+    private func start(_ options: [String], _ hostKeys: [String], _ setup: String) async throws {
         try FileManager.default.createDirectory(atPath: path("home"), withIntermediateDirectories: true)
         let config =
-            options + [
-                "ListenAddress \(address)", "Port \(port)", "HostKey \(path("host_ed25519"))",
-                "HostKey \(path("host_ecdsa"))", "PidFile \(path("sshd.pid"))",
+            options + hostKeys.map { "HostKey \(path("host_\($0)"))" } + [
+                "ListenAddress \(address)", "Port \(port)", "PidFile \(path("sshd.pid"))",
                 "AuthorizedKeysFile \(path("authorized_keys"))", "StrictModes no", "UsePAM no", "LogLevel VERBOSE",
                 "PermitRootLogin prohibit-password", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
                 // Nobody's own start-up files run in a session: they may take long, or wait for a lock.
-                "MaxStartups 200", "UseDNS no", "SetEnv HOME=\(path("home"))",
+                "UseDNS no", "SetEnv HOME=\(path("home"))",
             ]
+            // Of these the last one counts.
+            + (options.contains { $0.hasPrefix("MaxStartups") } ? [] : ["MaxStartups 200"])
         try write("sshd_config", config.joined(separator: "\n") + "\n")
         try await Self.sh(
             """
             cd '\(directory)'; umask 022; chmod 755 .
             [ $(id -u) != 0 ] || mkdir -p /run/sshd
-            for type in ed25519 ecdsa; do
-                ssh-keygen -q -t $type -N '' -C '' -f host_$type && ssh-keygen -q -t $type -N '' -C $type -f user_$type || exit
-            done
+            for type in \(hostKeys.joined(separator: " ")); do ssh-keygen -q -t $type -N '' -C '' -f host_$type || exit; done
+            for type in ed25519 ecdsa; do ssh-keygen -q -t $type -N '' -C $type -f user_$type || exit; done
             ssh-keygen -q -t ed25519 -N '' -C stranger -f stranger || exit
             cat user_ed25519.pub user_ecdsa.pub >authorized_keys
             for key in host_*.pub; do printf '%s ' '\(recordName)'; cat $key; done >known_hosts
-            /usr/sbin/sshd -D -f "$PWD/sshd_config" -E "$PWD/log" </dev/null >/dev/null 2>&1 &
+            { \(setup.isEmpty ? ":" : setup)
+            } || exit
+            \(release.program) -D -f "$PWD/sshd_config" -E "$PWD/log" </dev/null >/dev/null 2>&1 &
             pid=$!
             (while kill -0 \(getpid()) && kill -0 $pid; do sleep 1; done; kill -9 $pid) >/dev/null 2>&1 </dev/null &
             n=0
