@@ -12,12 +12,18 @@ struct SSHConnector: Sendable {
     static let connectTimeout = Duration.seconds(10)
 
     let configuration: SSHConfig
+    private let passphrases = AskedPassphrases()
+
+    init(configuration: SSHConfig) { self.configuration = configuration }
 
     func host(_ connection: ConnectionSettings) -> any RemoteHost {
         do throws(DiagnosticsError) {
             let settings = try configuration.settings(for: connection)
             var endpoint = Self.endpoint(connection.name, settings)
             endpoint.become = connection.become
+            endpoint.password = connection.password
+            endpoint.keyPassphrase = connection.keyPassphrase
+            if connection.keyPassphrase == nil { endpoint.keyPassphrases = passphrases.asked(for: endpoint) }
             return Self.host(endpoint)
         } catch {
             return UnusableHost(
@@ -60,6 +66,7 @@ struct SSHConnector: Sendable {
         )
         endpoint.triesUsualKeys = settings.identityFiles == nil
         endpoint.identitiesOnly = settings.identitiesOnly
+        endpoint.methods = settings.authentications.compactMap { SSHEndpoint.AuthenticationMethod(rawValue: $0) }
         endpoint.certificateFiles = settings.certificateFiles
         endpoint.hostKeyAlias = settings.hostKeyAlias
         endpoint.hashesNewNames = settings.hashKnownHosts

@@ -22,7 +22,9 @@ enum TerminalQuestion {
         }
         defer { close(terminal) }
         let typed = try withoutEcho(terminal) { readLine(terminal, after: question) }
-        guard let typed, !typed.contains("\u{3}") else {
+        // The terminal is as it was again, so that Ctrl-C does what it does elsewhere.
+        if typed == "\u{3}" { raise(SIGINT) }
+        guard let typed, typed != "\u{3}" else {
             throw refused("`\(question.trimmingCharacters(in: .whitespaces))` was not answered", "nothing was begun")
         }
         guard !typed.isEmpty else {
@@ -57,7 +59,7 @@ enum TerminalQuestion {
             guard count == 1 else { return line.isEmpty ? nil : String(validating: line, as: UTF8.self) }
             if byte == UInt8(ascii: "\n") { return String(validating: line, as: UTF8.self) }
             line.append(byte)
-            if byte == 3 { return nil }
+            if byte == 3 { return "\u{3}" }
         }
     }
 

@@ -20,6 +20,13 @@ final class SSHAgentClient {
         loop: SSHEventLoop,
         deadline: ContinuousClock.Instant
     ) throws(SSHFailure) {
+        descriptor = try Self.connected(to: path, flags: Int32(SOCK_NONBLOCK.rawValue))
+        self.loop = loop
+        self.deadline = deadline
+    }
+
+    /// A socket that is connected to an agent; the caller closes it.
+    static func connected(to path: String, flags: Int32) throws(SSHFailure) -> Int32 {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)
@@ -29,7 +36,7 @@ final class SSHAgentClient {
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
         let descriptor = socket(
             AF_UNIX,
-            streamSocketType | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue),
+            streamSocketType | Int32(SOCK_CLOEXEC.rawValue) | flags,
             0
         )
         guard descriptor >= 0 else { throw .system("socket", errno) }
@@ -43,16 +50,25 @@ final class SSHAgentClient {
             close(descriptor)
             throw .system("the agent at \(path)", code)
         }
-        self.descriptor = descriptor
-        self.loop = loop
-        self.deadline = deadline
+        return descriptor
     }
 
     deinit { close(descriptor) }
 
     func identities(isolation: isolated (any Actor)? = #isolation) async throws(SSHFailure) -> [Identity] {
-        var reader = SSHWireReader(try await transact([11]))  // SSH_AGENTC_REQUEST_IDENTITIES
-        guard reader.byte() == 12, let count = reader.uint32() else { throw Self.refused("list its keys") }
+        guard let identities = Self.identities(in: try await transact([Self.listRequest])) else {
+            throw Self.refused("list its keys")
+        }
+        return identities
+    }
+
+    /// `SSH_AGENTC_REQUEST_IDENTITIES`.
+    static let listRequest: UInt8 = 11
+
+    /// The keys of an answer to that; nil where it is none.
+    static func identities(in answer: [UInt8]) -> [Identity]? {
+        var reader = SSHWireReader(answer)
+        guard reader.byte() == 12, let count = reader.uint32() else { return nil }
         var identities: [Identity] = []
         for _ in 0..<min(count, 256) {
             guard let key = reader.string(), let comment = reader.string() else { break }

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CLibSSH2
+import Fleet
 import Foundation
 import Logging
 import Remote
 
 extension SSHConnection {
-    /// Tries the configured key files, then the agent, then, where none is configured, the usual files.
+    /// Tries the methods in their order.
     func authenticate(until deadline: ContinuousClock.Instant) async throws(RemoteError) {
         var tried: [String] = []
+        isPasswordRefused = false
         do throws(SSHFailure) {
-            let configured = endpoint.privateKeyFiles.map { PrivateKeyFile(inspecting: $0) }
-            let isUsual = configured.isEmpty && endpoint.triesUsualKeys
-            let usual = isUsual ? PrivateKeyFile.usual.map { PrivateKeyFile(inspecting: $0) } : []
-            if try await authenticate(with: configured, until: deadline, &tried) { return }
-            if endpoint.useAgent, try await authenticateWithAgent(configured + usual, until: deadline, &tried) {
-                return
+            for method in endpoint.methods {
+                let isIn =
+                    method == .publicKey
+                    ? try await authenticateWithKeys(until: deadline, &tried)
+                    : try await authenticate(byPassword: method, until: deadline, &tried)
+                if isIn { return }
             }
-            if isUsual {
-                let found = usual.filter { $0.state != .missing }
-                if found.isEmpty { tried.append("no key in \(PrivateKeyFile.usual.joined(separator: ", "))") }
-                if try await authenticate(with: found, until: deadline, &tried) { return }
+            if endpoint.password == nil, endpoint.methods.contains(where: { $0 != .publicKey }) {
+                tried.append("no password was given")
             }
         } catch {
             let sofar = tried.isEmpty ? "" : "; before that: " + tried.joined(separator: "; ")
@@ -36,6 +36,26 @@ extension SSHConnection {
             )
         }
         throw await refusal(tried, until: deadline)
+    }
+
+    /// Tries the configured key files, then the agent, then, where none is configured, the usual files.
+    private func authenticateWithKeys(
+        until deadline: ContinuousClock.Instant,
+        _ tried: inout [String]
+    ) async throws(SSHFailure) -> Bool {
+        let configured = endpoint.privateKeyFiles.map { PrivateKeyFile(inspecting: $0) }
+        let isUsual = configured.isEmpty && endpoint.triesUsualKeys
+        let usual = isUsual ? PrivateKeyFile.usual.map { PrivateKeyFile(inspecting: $0) } : []
+        if try await authenticate(with: configured, until: deadline, &tried) { return true }
+        if endpoint.useAgent, try await authenticateWithAgent(configured + usual, until: deadline, &tried) {
+            return true
+        }
+        if isUsual {
+            let found = usual.filter { $0.state != .missing }
+            if found.isEmpty { tried.append("no key in \(PrivateKeyFile.usual.joined(separator: ", "))") }
+            if try await authenticate(with: found, until: deadline, &tried) { return true }
+        }
+        return false
     }
 
     private func refusal(_ tried: [String], until deadline: ContinuousClock.Instant) async -> RemoteError {
@@ -56,7 +76,8 @@ extension SSHConnection {
             "user \(endpoint.user) was not let in. Tried: \(tried.isEmpty ? "nothing" : tried.joined(separator: "; "))\(methods)",
             remedy:
                 "put the public key into ~\(endpoint.user)/.ssh/authorized_keys on the node, or name the right key and user "
-                + "in the inventory (ansible_ssh_private_key_file, ansible_user) or in ~/.ssh/config; "
+                + "in the inventory (ansible_ssh_private_key_file, ansible_user) or in ~/.ssh/config, or give the password "
+                + "(-k, --connection-password-file); "
                 + "`pawl ssh-config` shows what is read"
         )
     }
@@ -74,11 +95,19 @@ extension SSHConnection {
             case .unreadable(let reason): tried.append("\(file.path): \(reason)")
             case .notAKey: tried.append("\(file.path): not a private key that libssh2 can read")
             case .publicOnly: tried.append("\(file.path): a public key, whose private key the agent must have")
-            case .encrypted: tried.append("\(file.path): has a passphrase; load it into the agent with ssh-add")
-            case .usable:
+            case .encrypted where endpoint.passphrase(of: file) == nil:
+                tried.append(
+                    "\(file.path): has a passphrase; load it into the agent with ssh-add, or give --key-passphrase-file"
+                )
+            case .encrypted, .usable:
                 if try await attemptCertificates(of: file, until: deadline, &tried) { return true }
-                guard let failure = try await attemptKey(file.path, until: deadline) else { return true }
-                tried.append(explain(failure, "key \(file.path)", type: file.type))
+                guard let failure = try await attemptKey(file, until: deadline) else { return true }
+                let isLocked = file.state == .encrypted && !Self.isServers(failure)
+                tried.append(
+                    isLocked
+                        ? "\(file.path): the passphrase does not open it, or libssh2 cannot read its form (\(failure))"
+                        : explain(failure, "key \(file.path)", type: file.type)
+                )
             }
         }
         return false
@@ -92,7 +121,7 @@ extension SSHConnection {
         let named = endpoint.certificateFiles.compactMap { CertificateFile(reading: $0) }
         let usesNamed = !endpoint.certificateFiles.isEmpty
         for certificate in CertificateFile.certificates(of: file, named: usesNamed ? named : nil) {
-            guard let failure = try await attemptKey(file.path, certificate: certificate.path, until: deadline) else {
+            guard let failure = try await attemptKey(file, certificate: certificate.path, until: deadline) else {
                 return true
             }
             let isLacking = !certificate.type.hasPrefix("ecdsa-") && !SessionHandle.signsRSAWithSHA2
@@ -103,15 +132,21 @@ extension SSHConnection {
     }
 
     private func attemptKey(
-        _ path: String,
+        _ file: PrivateKeyFile,
         certificate: String? = nil,
         until deadline: ContinuousClock.Instant
     ) async throws(SSHFailure) -> SSHFailure? {
         guard let session else { throw SSHFailure(kind: .local, message: "the connection is closed") }
         let user = endpoint.user
+        let passphrase = file.state == .encrypted ? endpoint.passphrase(of: file)?.reveal() : nil
         do throws(SSHFailure) {
             try await drive("authenticating", until: deadline) {
-                session.authenticate(user: user, privateKeyFile: path, certificate: certificate)
+                session.authenticate(
+                    user: user,
+                    privateKeyFile: file.path,
+                    passphrase: passphrase,
+                    certificate: certificate
+                )
             }
             return nil
         } catch {
@@ -134,6 +169,12 @@ extension SSHConnection {
         }
     }
 
+    /// Whether it was the server that did not take the key, which then was read.
+    private static func isServers(_ failure: SSHFailure) -> Bool {
+        failure.kind == .libssh2(LIBSSH2_ERROR_AUTHENTICATION_FAILED)
+            || failure.kind == .libssh2(LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
+    }
+
     private nonisolated func explain(_ failure: SSHFailure, _ what: String, type: String?) -> String {
         guard type == "ssh-rsa", !SessionHandle.signsRSAWithSHA2 else { return "\(what): \(failure)" }
         return
@@ -148,7 +189,7 @@ extension SSHConnection {
         until deadline: ContinuousClock.Instant,
         _ tried: inout [String]
     ) async throws(SSHFailure) -> Bool {
-        let path = endpoint.agentSocket ?? ProcessInfo.processInfo.environment["SSH_AUTH_SOCK"] ?? ""
+        let path = endpoint.agentPath
         guard !path.isEmpty else {
             tried.append("no agent (SSH_AUTH_SOCK is not set)")
             return false

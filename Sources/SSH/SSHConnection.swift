@@ -24,6 +24,8 @@ actor SSHConnection {
     var session: SessionHandle?
     /// Shells of that session that wait for the next commands.
     private(set) var spares = SpareShells()
+    /// Whether the server was told the password of the login user and did not take it; it is not told again.
+    var isPasswordRefused = false
     /// What was learnt of becoming other users.
     var becomeWays = BecomeWays()
     /// Channels that were closed here and not yet by the server.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Fleet
+import Foundation
 
 /// Where a node is and how to get in: what the inventory and `ssh_config` say about one host.
 package struct SSHEndpoint: Sendable, Equatable {
@@ -19,6 +20,14 @@ package struct SSHEndpoint: Sendable, Equatable {
         case any
         case inet
         case inet6
+    }
+
+    /// A way to prove who the login user is.
+    package enum AuthenticationMethod: String, Sendable, CaseIterable {
+        case publicKey = "publickey"
+        /// Questions of the server, one of which may be for the password.
+        case keyboardInteractive = "keyboard-interactive"
+        case password
     }
 
     /// The algorithms that may be used, in the order of preference; nil for those that libssh2 prefers.
@@ -56,6 +65,14 @@ package struct SSHEndpoint: Sendable, Equatable {
     package var identitiesOnly = false
     /// Certificates of these keys, besides those that lie next to a key as `KEY-cert.pub`.
     package var certificateFiles: [String] = []
+    /// In the order in which they are tried.
+    package var methods = AuthenticationMethod.allCases
+    /// The login user's password; nil where nobody gave one.
+    package var password: Secret?
+    /// What opens the private keys that need it.
+    package var keyPassphrase: Secret?
+    /// The same for one key each, by its path here; they win.
+    package var keyPassphrases: [String: Secret] = [:]
     /// Whether the agent is asked.
     package var useAgent: Bool
     /// The agent's socket.
@@ -110,6 +127,14 @@ package struct SSHEndpoint: Sendable, Equatable {
         self.hostKeyPolicy = hostKeyPolicy
         self.connectTimeout = connectTimeout
         self.becomeUser = becomeUser
+    }
+
+    /// Where the agent's socket is; empty where there is none.
+    var agentPath: String { agentSocket ?? ProcessInfo.processInfo.environment["SSH_AUTH_SOCK"] ?? "" }
+
+    /// What opens the key of a file, if anybody said it.
+    func passphrase(of file: PrivateKeyFile) -> Secret? {
+        keyPassphrases.first { KnownHosts.expand($0.key) == file.path }?.value ?? keyPassphrase
     }
 
     /// `user@address:port`, as messages name it.

@@ -110,10 +110,36 @@ final class SessionHandle {
     }
 
     /// Signs in with a key, or with a certificate of it, which is a public key file to the library.
-    func authenticate(user: String, privateKeyFile: String, certificate: String? = nil) -> Attempt<Void> {
+    func authenticate(
+        user: String,
+        privateKeyFile: String,
+        passphrase: String? = nil,
+        certificate: String? = nil
+    ) -> Attempt<Void> {
         let length = UInt32(user.utf8.count)
         return attempt(
-            libssh2_userauth_publickey_fromfile_ex(session, user, length, certificate, privateKeyFile, nil)
+            libssh2_userauth_publickey_fromfile_ex(session, user, length, certificate, privateKeyFile, passphrase)
+        )
+    }
+
+    /// Signs in with a password; one that is to be changed is an error.
+    func authenticate(user: String, password: String) -> Attempt<Void> {
+        let (length, passwordLength) = (UInt32(user.utf8.count), UInt32(password.utf8.count))
+        return attempt(libssh2_userauth_password_ex(session, user, length, password, passwordLength, nil))
+    }
+
+    /// Signs in by answering the server's questions.
+    func authenticate(user: String, answers: PasswordAnswers) -> Attempt<Void> {
+        let context = libssh2_session_abstract(session)
+        context?.pointee = Unmanaged.passUnretained(answers).toOpaque()
+        defer { context?.pointee = nil }
+        return attempt(
+            libssh2_userauth_keyboard_interactive_ex(
+                session,
+                user,
+                UInt32(user.utf8.count),
+                PasswordAnswers.callback
+            )
         )
     }
 

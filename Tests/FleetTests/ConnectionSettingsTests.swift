@@ -101,7 +101,6 @@ struct ConnectionSettingsTests {
         ("-o BindAddress=10.0.0.1", "BindAddress 10.0.0.1 is not supported"),
         ("-o KnownHostsCommand=/bin/keys", "no command is asked for host keys here"),
         ("-o RevokedHostKeys=/etc/krl", "key revocation lists are not read here"),
-        ("-o PubkeyAuthentication=no", "keys are the only way in here"),
         ("-J n1", "ProxyJump leads n1 over itself"), ("-o Ciphers=-*", "leaves no algorithm"),
     ])
     func `what cannot be done for a host is said with its place`(line: String, expected: String) throws {
@@ -136,6 +135,18 @@ struct ConnectionSettingsTests {
             "ansible_become": "maybe".value, "ansible_ssh_args": "-L 1".value,
         ])
         #expect(found.count == 5)
+    }
+
+    @Test(arguments: [
+        ("", ["publickey", "keyboard-interactive", "password"]),
+        ("-o PubkeyAuthentication=no", ["keyboard-interactive", "password"]),
+        ("-o PasswordAuthentication=no -o ChallengeResponseAuthentication=no", ["publickey"]),
+        ("-o PreferredAuthentications=hostbased,password,publickey", ["password", "publickey"]),
+        ("-o PreferredAuthentications=password -o PasswordAuthentication=no", []),
+    ])
+    func `the ways in are tried in the order of OpenSSH`(line: String, expected: [String]) throws {
+        let variables: [String: Value] = line.isEmpty ? [:] : ["ansible_ssh_common_args": line.value]
+        #expect(try settings(variables).authentications == expected)
     }
 
     // MARK: - Becoming another user

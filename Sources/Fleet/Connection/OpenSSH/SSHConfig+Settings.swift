@@ -81,6 +81,7 @@ extension SSHConfigSettings {
         serverAliveCountMax = evaluation["serveralivecountmax"].flatMap { Int($0.text) } ?? 3
         identitiesOnly = flag("identitiesonly")
         hashKnownHosts = flag("hashknownhosts")
+        takeAuthentications(evaluation)
         hostKeyAlias = evaluation["hostkeyalias"]?.text.lowercased()
         ciphers = names(.ciphers)
         macs = names(.macs)
@@ -93,6 +94,28 @@ extension SSHConfigSettings {
         // Nobody is asked here, so `ask` accepts known keys only.
         default: hostKeyPolicy = .strict
         }
+    }
+
+    /// What `PreferredAuthentications` lists, or all, without what is switched off.
+    private mutating func takeAuthentications(_ evaluation: SSHConfigEvaluation) {
+        func isOn(_ keyword: String) -> Bool {
+            !["no", "false"].contains(evaluation[keyword]?.text.lowercased() ?? "yes")
+        }
+        switch evaluation["pubkeyauthentication"]?.text.lowercased() {
+        case "no", "false": printed.pubkeyAuthentication = "false"
+        case "unbound": printed.pubkeyAuthentication = "unbound"
+        case "host-bound": printed.pubkeyAuthentication = "host-bound"
+        default: break
+        }
+        printed.passwordAuthentication = isOn("passwordauthentication")
+        printed.kbdInteractiveAuthentication = isOn("kbdinteractiveauthentication")
+        printed.preferredAuthentications = evaluation["preferredauthentications"]?.text
+        let off = [
+            "publickey": !isOn("pubkeyauthentication"), "password": !printed.passwordAuthentication,
+            "keyboard-interactive": !printed.kbdInteractiveAuthentication,
+        ]
+        let listed = printed.preferredAuthentications.map { $0.split(separator: ",").map(String.init) }
+        authentications = (listed ?? Self.usualAuthentications).filter { off[$0] == false }
     }
 
     /// What names files and commands.

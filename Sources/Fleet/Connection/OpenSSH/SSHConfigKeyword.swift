@@ -69,7 +69,9 @@ struct SSHConfigKeyword: Hashable, Sendable {
         add("Port", .port, .used)
         add("UserKnownHostsFile GlobalKnownHostsFile", .files, .used)
         add("StrictHostKeyChecking", .choice(["yes", "no", "true", "false", "ask", "off", "accept-new"]), .used)
-        add("HashKnownHosts IdentitiesOnly", .flag, .used)
+        add("HashKnownHosts IdentitiesOnly PasswordAuthentication KbdInteractiveAuthentication", .flag, .used)
+        add("PubkeyAuthentication", .choice(["yes", "no", "true", "false", "unbound", "host-bound"]), .used)
+        add("PreferredAuthentications", .text, .used)
         add("ConnectTimeout ServerAliveInterval", .time, .used)
         add("ServerAliveCountMax", .number, .used)
         add("AddressFamily", .choice(["any", "inet", "inet6"]), .used)
@@ -105,11 +107,6 @@ struct SSHConfigKeyword: Hashable, Sendable {
             .flag,
             refused("no", "false", because: "a ProxyCommand is talked to over its stdin and stdout")
         )
-        add(
-            "PubkeyAuthentication",
-            .choice(["yes", "no", "true", "false", "unbound", "host-bound"]),
-            refused("yes", "true", "unbound", "host-bound", because: "keys are the only way in here")
-        )
         add("RefuseConnection", .anything, refused(because: "the configuration forbids this connection"))
     }
 
@@ -118,8 +115,8 @@ struct SSHConfigKeyword: Hashable, Sendable {
             "BatchMode CheckHostIP ClearAllForwardings EnableEscapeCommandline EnableSSHKeysign ExitOnForwardFailure "
                 + "ForkAfterAuthentication ForwardX11 ForwardX11Trusted GatewayPorts GSSAPIAuthentication "
                 + "GSSAPIDelegateCredentials GSSAPIKeyExchange GSSAPITrustDns GSSAPIRenewalForcesRekey "
-                + "HostbasedAuthentication KbdInteractiveAuthentication NoHostAuthenticationForLocalhost "
-                + "PasswordAuthentication PermitLocalCommand StdinNull StreamLocalBindUnlink TCPKeepAlive VisualHostKey "
+                + "HostbasedAuthentication NoHostAuthenticationForLocalhost "
+                + "PermitLocalCommand StdinNull StreamLocalBindUnlink TCPKeepAlive VisualHostKey "
                 + "CanonicalizeFallbackLocal",
             .flag,
             .ignored
@@ -136,7 +133,7 @@ struct SSHConfigKeyword: Hashable, Sendable {
         add(
             "ControlPath ControlPersist EscapeChar FingerprintHash ForwardAgent GSSAPIClientIdentity "
                 + "GSSAPIServerIdentity GSSAPIKexAlgorithms KbdInteractiveDevices LogLevel PKCS11Provider "
-                + "PreferredAuthentications SecurityKeyProvider StreamLocalBindMask SyslogFacility TunnelDevice "
+                + "SecurityKeyProvider StreamLocalBindMask SyslogFacility TunnelDevice "
                 + "XAuthLocation",
             .text,
             .ignored

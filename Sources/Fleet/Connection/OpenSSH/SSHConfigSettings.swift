@@ -44,6 +44,8 @@ package struct SSHConfigSettings: Hashable, Sendable {
     package var certificateFiles: [String] = []
     package var identitiesOnly = false
     package var agent = Agent.usual
+    /// The ways in that may be tried, in their order, with the names of the protocol.
+    package var authentications = usualAuthentications
 
     package var hostKeyPolicy = HostKeyPolicy.strict
     /// New keys are written to the first.
@@ -68,6 +70,10 @@ package struct SSHConfigSettings: Hashable, Sendable {
     /// What is printed in the words of the configuration.
     struct Printed: Hashable, Sendable {
         var strictHostKeyChecking = "ask"
+        var pubkeyAuthentication = "true"
+        var passwordAuthentication = true
+        var kbdInteractiveAuthentication = true
+        var preferredAuthentications: String?
         var identityFiles: [String] = []
         var certificateFiles: [String] = []
         var globalKnownHostsFiles: [String] = []
@@ -88,7 +94,11 @@ extension SSHConfigSettings {
         var lines = [
             "host \(host)", "user \(user)", "hostname \(hostName)", "port \(port)",
             "addressfamily \(addressFamily.rawValue)", "hashknownhosts \(yes(hashKnownHosts))",
-            "identitiesonly \(yes(identitiesOnly))", "stricthostkeychecking \(printed.strictHostKeyChecking)",
+            "identitiesonly \(yes(identitiesOnly))",
+            "kbdinteractiveauthentication \(yes(printed.kbdInteractiveAuthentication))",
+            "passwordauthentication \(yes(printed.passwordAuthentication))",
+            "pubkeyauthentication \(printed.pubkeyAuthentication)",
+            "stricthostkeychecking \(printed.strictHostKeyChecking)",
             "serveralivecountmax \(serverAliveCountMax)",
             "serveraliveinterval \(serverAliveInterval?.components.seconds ?? 0)",
             names(.ciphers, ciphers), names(.hostKeyAlgorithms, hostKeyAlgorithms),
@@ -96,6 +106,7 @@ extension SSHConfigSettings {
         if let hostKeyAlias { lines.append("hostkeyalias \(hostKeyAlias)") }
         if let socket = printed.identityAgent { lines.append("identityagent \(socket)") }
         lines += [names(.kexAlgorithms, kexAlgorithms), names(.macs, macs)]
+        if let preferred = printed.preferredAuthentications { lines.append("preferredauthentications \(preferred)") }
         let identities = identityFiles == nil ? Self.usualIdentityFiles : printed.identityFiles
         lines += identities.map { "identityfile \($0)" }
         lines += printed.certificateFiles.map { "certificatefile \($0)" }
@@ -111,6 +122,9 @@ extension SSHConfigSettings {
         }
         return lines
     }
+
+    /// Those of OpenSSH's order that are known here.
+    static let usualAuthentications = ["publickey", "keyboard-interactive", "password"]
 
     private static let usualIdentityFiles = [
         "id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss", "id_dsa",

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Fleet
+import Foundation
+import Remote
+import Testing
+
+@testable import SSH
+
+/// Getting in by a password that the server asks for, with and without PAM.
+@Suite(
+    "Getting in by password",
+    .serialized,
+    needsServer,
+    .enabled(if: SSHServerFixture.isRoot, "making users on this machine takes root"),
+    .timeLimit(.minutes(2))
+)
+struct PasswordTests {
+    private static let plain = ["PasswordAuthentication yes"]
+    private static let pam = ["UsePAM yes", "PasswordAuthentication yes"]
+    private static let questions = ["UsePAM yes", "KbdInteractiveAuthentication yes"]
+
+    private static let both = questions + ["PasswordAuthentication yes"]
+
+    private func with(
+        _ options: [String],
+        _ body: (_ server: SSHServerFixture, _ user: TestUser) async throws -> Void
+    ) async throws {
+        try await TestUser.with { user in
+            try await SSHServerFixture.with(options) { server in try await body(server, user) }
+        }
+    }
+
+    private func host(
+        _ server: SSHServerFixture,
+        _ user: TestUser,
+        password: String?,
+        _ methods: [SSHEndpoint.AuthenticationMethod] = SSHEndpoint.AuthenticationMethod.allCases
+    ) throws -> SSHHost {
+        try server.host {
+            $0.user = user.name
+            $0.privateKeyFiles = [server.path("stranger")]
+            $0.password = password.map { Secret($0) }
+            $0.methods = methods
+        }
+    }
+
+    @Test(arguments: [plain, pam, questions, both])
+    func `a password lets in, whatever way the server asks for it`(_ options: [String]) async throws {
+        try await with(options) { server, user in
+            let host = try host(server, user, password: TestUser.password)
+            #expect(try await Script.output(host, "id -un") == user.name + "\n")
+            await host.close()
+            #expect(try await Script.output(host, "id -un") == user.name + "\n")
+            #expect(server.log.contains("Failed publickey") || server.log.contains("Accepted"))
+        }
+    }
+
+    @Test(arguments: [plain, pam, questions, both])
+    func `a wrong password is told once, and is in no message`(_ options: [String]) async throws {
+        try await with(options) { server, user in
+            let error = await Script.failure(try host(server, user, password: "not this one"))
+            #expect(error?.code == .authentication)
+            #expect(error?.isNotBegun == true)
+            #expect(error?.message.contains("not this one") == false)
+            #expect(error?.message.contains("password") == true)
+            let tries = server.log.split(whereSeparator: \.isNewline).count {
+                $0.contains("Failed password") || $0.contains("Failed keyboard-interactive/pam for")
+            }
+            #expect(tries == 1, "\(server.log)")
+        }
+    }
+
+    @Test func `a key that is taken comes first, and the password stays here`() async throws {
+        try await with(Self.pam) { server, user in
+            let host = try server.host {
+                $0.user = user.name
+                $0.password = Secret("not this one")
+            }
+            #expect(try await Script.output(host, "id -un") == user.name + "\n")
+            #expect(!server.log.contains("Failed password"))
+        }
+    }
+
+    @Test func `with PubkeyAuthentication no, no key is tried`() async throws {
+        try await with(Self.plain) { server, user in
+            let host = try host(server, user, password: TestUser.password, [.keyboardInteractive, .password])
+            #expect(try await Script.output(host, "echo in") == "in\n")
+            #expect(!server.log.contains("publickey"))
+        }
+    }
+
+    @Test func `a key and a password together get through a server that wants both`() async throws {
+        try await with(Self.plain + ["AuthenticationMethods publickey,password"]) { server, user in
+            let host = try server.host {
+                $0.user = user.name
+                $0.password = Secret(TestUser.password)
+            }
+            #expect(try await Script.output(host, "echo in") == "in\n")
+        }
+    }
+
+    @Test(arguments: [plain, questions])
+    func `a password that must be changed is told as one`(_ options: [String]) async throws {
+        try await with(options) { server, user in
+            try await SSHServerFixture.sh("chage -d 0 \(user.name)")
+            let error = await Script.failure(try host(server, user, password: TestUser.password))
+            #expect(error?.isNotBegun == true)
+            #expect(error?.message.lowercased().contains("password") == true, "\(String(describing: error))")
+            #expect(
+                ["urrent password", "change required", "expired"].contains { error?.message.contains($0) == true },
+                "\(String(describing: error))"
+            )
+        }
+    }
+
+    @Test func `without a password that is what is said`() async throws {
+        try await with(Self.plain) { server, user in
+            let error = await Script.failure(try host(server, user, password: nil))
+            #expect(error?.code == .authentication)
+            #expect(error?.message.contains("no password was given") == true)
+            #expect(error?.remedy?.contains("--connection-password-file") == true)
+        }
+    }
+
+    @Test(arguments: [
+        (["Password: "], ["secret"], [String]()), (["user@node's password:"], ["secret"], []),
+        (["Verification code: "], [""], ["Verification code:"]), (["New password: "], [""], ["New password:"]),
+        (["Password: ", "Code: "], ["", ""], ["Password:", "Code:"]), ([], [], []),
+    ])
+    func `one question for a password is answered, and no other`(
+        questions: [String],
+        expected: [String],
+        others: [String]
+    ) {
+        let answers = PasswordAnswers(Secret("secret"))
+        #expect(answers.answers(to: questions) == expected)
+        #expect(answers.otherQuestions == others)
+        // Asked again, it is another question, too.
+        if answers.isTold { #expect(answers.answers(to: questions) == [""]) }
+    }
+}
