@@ -26,7 +26,8 @@ struct Session: Sendable {
     init(_ options: OutputOptions, _ connection: ConnectionOptions?) throws(DiagnosticsError) {
         output = options.format
         isVerbose = options.verbose
-        ways = SSHConnector(configuration: try SSHConfig(connection?.ssh.source ?? .none, context: .current.remembering()))
+        let context = SSHConfigContext.current.remembering()
+        ways = SSHConnector(configuration: try SSHConfig(connection?.ssh.source ?? .none, context: context))
         secrets = try connection?.passwords.given() ?? GivenSecrets()
         connectionWords = connection?.words ?? ""
     }
