@@ -8,7 +8,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 # What `swift build` links against, and what tests run.
 build_packages=(libssh2-1-dev libsqlite3-dev zlib1g-dev pkg-config)
+# What scripts/lint reads scripts with, where it is there.
 # shellcheck disable=SC2034 # used by the scripts that source this file
+lint_packages=(shellcheck)
+# shellcheck disable=SC2034
 node_packages=(etcd-server etcd-client openssh-server openssh-client sudo curl jq util-linux tcsh fish opendoas)
 # shellcheck disable=SC2034
 boot_packages=(systemd systemd-container dbus iproute2 mount nftables iptables)
