@@ -21,10 +21,12 @@ enum TerminalQuestion {
             )
         }
         defer { close(terminal) }
-        let typed = try withoutEcho(terminal) { readLine(terminal, after: question) }
-        // The terminal is as it was again, so that Ctrl-C does what it does elsewhere.
-        if typed == "\u{3}" { raise(SIGINT) }
-        guard let typed, typed != "\u{3}" else {
+        let typed: String
+        switch try withoutEcho(terminal, { keys in readLine(terminal, after: question, keys) }) {
+        case .line(let line): typed = line
+        case .signal(let number):
+            leave(by: number)
+        case .end:
             throw refused("`\(question.trimmingCharacters(in: .whitespaces))` was not answered", "nothing was begun")
         }
         guard !typed.isEmpty else {
@@ -33,22 +35,53 @@ enum TerminalQuestion {
         return Secret(typed)
     }
 
-    /// Signals are off, too, so that no Ctrl-C leaves a terminal behind that shows nothing: it arrives as a character.
-    private static func withoutEcho<T>(_ terminal: Int32, _ body: () -> T) throws(DiagnosticsError) -> T {
+    /// How an answer ended.
+    private enum Answer {
+        case line(String)
+        /// By the key of a signal.
+        case signal(Int32)
+        /// The terminal is gone, or what was typed is no text.
+        case end
+    }
+
+    /// The keys that would send a signal.
+    private struct SignalKeys {
+        var interrupt: UInt8
+        var quit: UInt8
+    }
+
+    /// Ends the process as the key does elsewhere; the terminal is as it was again.
+    private static func leave(by number: Int32) -> Never {
+        raise(number)
+        // Only where the signal is ignored, as below nohup(1).
+        exit(128 + number)
+    }
+
+    /// Signals are off, too, so that no Ctrl-C leaves a terminal behind that shows nothing.
+    ///
+    /// Their keys arrive as characters, and end a line as Return does, or they would wait for it (termios(3), VEOL).
+    private static func withoutEcho<T>(_ terminal: Int32, _ body: (SignalKeys) -> T) throws(DiagnosticsError) -> T {
         var before = termios()
         guard tcgetattr(terminal, &before) == 0 else {
             throw refused("the terminal cannot be asked: \(String(cString: strerror(errno)))", "give it by a file")
         }
         var silent = before
         silent.c_lflag &= ~tcflag_t(ECHO | ISIG)
+        silent.c_lflag |= tcflag_t(ICANON | IEXTEN)
+        let keys = withUnsafeMutableBytes(of: &silent.c_cc) { characters in
+            let keys = SignalKeys(interrupt: characters[Int(VINTR)], quit: characters[Int(VQUIT)])
+            characters[Int(VEOL)] = keys.interrupt
+            characters[Int(VEOL2)] = keys.quit
+            return keys
+        }
         guard tcsetattr(terminal, TCSAFLUSH, &silent) == 0 else {
             throw refused("the terminal cannot be asked: \(String(cString: strerror(errno)))", "give it by a file")
         }
         defer { _ = tcsetattr(terminal, TCSAFLUSH, &before) }
-        return body()
+        return body(keys)
     }
 
-    private static func readLine(_ terminal: Int32, after question: String) -> String? {
+    private static func readLine(_ terminal: Int32, after question: String, _ keys: SignalKeys) -> Answer {
         say(question, on: terminal)
         defer { say("\n", on: terminal) }
         var line: [UInt8] = []
@@ -56,11 +89,19 @@ enum TerminalQuestion {
         while true {
             let count = read(terminal, &byte, 1)
             if count < 0, errno == EINTR { continue }
-            guard count == 1 else { return line.isEmpty ? nil : String(validating: line, as: UTF8.self) }
-            if byte == UInt8(ascii: "\n") { return String(validating: line, as: UTF8.self) }
-            line.append(byte)
-            if byte == 3 { return "\u{3}" }
+            guard count == 1 else { return line.isEmpty ? .end : answer(line) }
+            switch byte {
+            case UInt8(ascii: "\n"): return answer(line)
+            // 0 stands for a key that is switched off.
+            case keys.interrupt where byte != 0: return .signal(SIGINT)
+            case keys.quit where byte != 0: return .signal(SIGQUIT)
+            default: line.append(byte)
+            }
         }
+    }
+
+    private static func answer(_ line: [UInt8]) -> Answer {
+        String(validating: line, as: UTF8.self).map(Answer.line) ?? .end
     }
 
     private static func say(_ text: String, on terminal: Int32) {

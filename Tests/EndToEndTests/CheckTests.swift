@@ -44,7 +44,7 @@ extension EndToEnd {
                 words: ["no etcdctl (/nowhere/etcdctl)", "install etcd-client"]
             ),
             Fault(host: "etcd1", kind: "clock", words: ["the clock is at least", "behind", "NTP"]),
-            Fault(host: "etcd2", kind: "become", words: ["sudo to root was refused", "NOPASSWD"]),
+            Fault(host: "etcd2", kind: "become", words: ["sudo to root asks for the password of admin", "NOPASSWD"]),
             Fault(host: "etcd3", kind: "disk", words: ["the disk is full", "make room"]),
         ]
 

@@ -137,7 +137,7 @@ struct SlowLinkTests {
                 #expect(error?.code == .unreachable, "\(String(describing: error))")
                 #expect(took < Self.longest)
                 #expect(server.read("ran").isEmpty)
-                relay.cut()
+                try await relay.cut()
                 relay.set { $0.isForwarding = true }
                 #expect(try await Script.output(host, "echo again") == "again\n")
                 await host.close()
@@ -183,7 +183,7 @@ struct SlowLinkTests {
                 let host = try host(server, behind: relay)
                 async let ending = failure(host, "echo x >\(server.path("begun")); sleep 60")
                 try await server.awaitFile("begun")
-                relay.cut()
+                try await relay.cut()
                 let (error, took) = await ending
                 #expect(error?.code == .inDoubt)
                 #expect(took < .seconds(10))

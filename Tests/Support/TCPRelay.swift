@@ -87,8 +87,11 @@ package final class TCPRelay: Sendable {
     /// Changes what happens to bytes from now on.
     package func set(_ change: @Sendable (inout State) -> Void) { state.withLock { change(&$0) } }
 
-    /// Resets all connections that there are.
-    package func cut() { state.withLock { $0.mustCut = true } }
+    /// Resets all connections that there are; none that comes after the call is among them.
+    package func cut() async throws {
+        state.withLock { $0.mustCut = true }
+        while state.withLock({ $0.mustCut && !$0.isClosed }) { try await Task.sleep(for: .milliseconds(1)) }
+    }
 
     // MARK: - Thread
 
