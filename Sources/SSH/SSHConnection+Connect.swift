@@ -89,7 +89,7 @@ extension SSHConnection {
             case .waiting where !isVersionSent:
                 // Sends our own version, so that the server's list of algorithms comes with its version.
                 isVersionSent = true
-                if case .failed(let failure) = session.handshake() { throw failure }
+                if case .failed(let failure) = session.beginHandshake() { throw failure }
                 continue
             case .waiting: break
             }

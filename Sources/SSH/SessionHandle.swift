@@ -69,6 +69,9 @@ final class SessionHandle {
 
     // MARK: - Calls
 
+    /// Sends our version, and takes nothing that the server may have said meanwhile; ``handshake()`` goes on from there.
+    func beginHandshake() -> Attempt<Void> { attempt(pawl_session_begin_handshake(session, descriptor)) }
+
     func handshake() -> Attempt<Void> { attempt(libssh2_session_handshake(session, descriptor)) }
 
     func disconnect() -> Attempt<Void> {

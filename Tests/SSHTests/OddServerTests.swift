@@ -180,6 +180,25 @@ struct OddServerTests {
         }
     }
 
+    /// Else the end of a version that came between two looks would be missing.
+    @Test func `our version is sent without taking a byte of the server's`() throws {
+        var ends: [Int32] = [-1, -1]
+        #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0, &ends) == 0)
+        defer { close(ends[1]) }
+        let said = Array("SSH-2.0-early\r\n".utf8)
+        #expect(write(ends[1], said, said.count) == said.count)
+        let session = try SessionHandle(socket: ends[0])
+        guard case .again = session.beginHandshake() else { Issue.record("the handshake did not begin"); return }
+        var greeting = ServerGreeting()
+        #expect(try greeting.take(from: session.descriptor) == .version)
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let count = read(ends[1], &bytes, bytes.count)
+        #expect(String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self).hasPrefix("SSH-2.0-libssh2"))
+        // It goes on from there: behind the version comes our list of algorithms.
+        _ = session.handshake()
+        #expect(read(ends[1], &bytes, bytes.count) > 100)
+    }
+
     /// What libssh2 would do for ever is given up; a packet that gets on, or is followed by others, is not.
     @Test func `a packet that stays half sent is given up`() async throws {
         var standstill = Standstill(longest: .milliseconds(50))
