@@ -145,12 +145,15 @@ struct ConnectionVariables {
     ) -> Secret? {
         guard let name = names.last(where: { values[$0] != nil && values[$0] != .null }) else { return nil }
         do throws(DiagnosticsError) {
-            guard let secret = try open(name), !secret.reveal().isEmpty else { return nil }
-            guard !secret.reveal().contains(where: \.isNewline) else {
+            guard let text = try open(name)?.reveal() else { return nil }
+            // What was piped into `ansible-vault encrypt_string` ends with the line break of `echo`; Ansible, which sends
+            // one behind each password, does not mind.
+            let line = text.reversed().drop(while: \.isNewline).reversed()
+            guard !line.contains(where: \.isNewline) else {
                 refuse(name, "\(name) holds a line break", "a password is one line")
                 return nil
             }
-            return secret
+            return line.isEmpty ? nil : Secret(String(line))
         } catch {
             problems += error.diagnostics
             return nil
