@@ -99,3 +99,10 @@ prepare_build() {
     need_swift
     cd "$root" || die "$root cannot be entered"
 }
+
+# few_at_a_time: the words with which `swift test` runs a few tests at once. What waits for another process holds no
+# thread, so that by default all tests would be at work at once.
+few_at_a_time() {
+    local width=--experimental-maximum-parallelization-width
+    if swift test --help-hidden 2>/dev/null | grep -q -e "$width"; then echo "$width 6"; else echo --no-parallel; fi
+}
