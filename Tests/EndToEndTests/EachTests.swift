@@ -107,6 +107,58 @@ extension EndToEnd {
             }
         }
 
+        @Test func `one signal brings both clusters to a safe point, and each is resumed by its own run`() async throws
+        {
+            try await Self.withTwo { one, two, inventory in
+                for node in [try #require(one.nodes.first), try #require(two.nodes.first)] {
+                    try await node.replaceProgram(
+                        "/usr/bin/etcdctl",
+                        with: #"case "$*" in *migrate*--help*) ;; *migrate*) sleep 3 ;; esac; exec $ORIGINAL "$@""#
+                    )
+                }
+                let words = ["--each", "etcd_*", "--parallel", "2"] + ClusterFixture.json
+                let output = try await one.follow(Self.arguments(one, inventory, words)) { pawl in
+                    for host in ["a1", "b1"] {
+                        try await pawl.wait(for: "work on \(host)") { $0.starts("etcd_prepare", on: host) }
+                    }
+                    pawl.send(SIGTERM)
+                }
+                #expect(output.exitCode == 130, "\(output.all)")
+                let clusters = try #require(try Self.lines(output).last?.clusters)
+                #expect(clusters.map(\.result) == ["interrupted", "interrupted"], "\(output.all)")
+                for cluster in clusters {
+                    #expect(cluster.nextCommand?.contains("pawl resume") == true, "\(cluster)")
+                    let run = try #require(cluster.run)
+                    let resumed = try await one.pawl(["resume", run, "--state", one.stateDirectory])
+                    #expect(resumed.exitCode == 0, "\(resumed.all)")
+                }
+                try await one.expectMigrated()
+                try await two.expectMigrated()
+            }
+        }
+
+        @Test func `at a terminal all plans are shown before one question, and no changes nothing`() async throws {
+            try await Self.withTwo { one, two, inventory in
+                let untouched = [try await one.traces(of: one.nodes), try await two.traces(of: two.nodes)]
+                let arguments = Self.arguments(one, inventory, ["--each", "etcd_*"]).filter { $0 != "--yes" }
+                let output = try await ProgramAtTerminal.run(
+                    ClusterFixture.binary,
+                    arguments,
+                    in: one.directory
+                ) { terminal in
+                    try await terminal.wait(for: "Perform these 2 plans? [y/N] ")
+                    terminal.type("n\r")
+                }
+                #expect(output.exitCode == 4, "\(output.stdout)")
+                for words in ["=== etcd_a", "=== etcd_b"] {
+                    #expect(output.stdout.components(separatedBy: words).count == 2, "\(output.stdout)")
+                }
+                #expect([try await one.traces(of: one.nodes), try await two.traces(of: two.nodes)] == untouched)
+                let runs = try await one.pawl(["runs", "--state", one.stateDirectory])
+                #expect(!runs.stdout.contains("Migrate"), "\(runs.all)")
+            }
+        }
+
         @Test func `with --keep-going the others are rolled, and the exit code is the worst`() async throws {
             try await Self.withTwo { one, two, inventory in
                 try await one.putV2(try #require(one.nodes.first), "/session/token", "x", ttl: 3600)
