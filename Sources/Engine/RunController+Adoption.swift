@@ -75,10 +75,12 @@ extension RunController {
 }
 
 extension RunRequest {
-    /// The same over an inventory of this machine; where no vault passwords are named with it, the run's own are.
+    /// The same over an inventory of this machine, and with its settings of Ansible; where no vault passwords are named
+    /// with it, the run's own are.
     fileprivate func read(from inventory: InventorySources) -> RunRequest {
         var request = self
         request.inventory.paths = inventory.paths
+        request.inventory.ansibleConfiguration = inventory.ansibleConfiguration
         if !inventory.vaultIDs.isEmpty { request.inventory.vaultIDs = inventory.vaultIDs }
         return request
     }

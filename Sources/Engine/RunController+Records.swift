@@ -10,6 +10,7 @@ extension RunController {
     func extraVariablesJSON(_ request: RunRequest) throws -> String {
         var arguments = ["arguments": request.extraVariables]
         if !request.inventory.vaultIDs.isEmpty { arguments["vault_ids"] = request.inventory.vaultIDs }
+        if let file = request.inventory.ansibleConfiguration { arguments["ansible_configuration"] = [file] }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try encoder.encode(arguments), as: UTF8.self)
@@ -64,7 +65,11 @@ extension RunRequest {
         let extra = try JSONDecoder().decode([String: [String]].self, from: Data(record.extraVariablesJSON.utf8))
         self.init(
             playbook: record.playbookPath,
-            inventory: InventorySources(record.inventoryPaths, vaultIDs: extra["vault_ids"] ?? []),
+            inventory: InventorySources(
+                record.inventoryPaths,
+                vaultIDs: extra["vault_ids"] ?? [],
+                ansibleConfiguration: extra["ansible_configuration"]?.first
+            ),
             limit: record.limit,
             extraVariables: extra["arguments"] ?? []
         )

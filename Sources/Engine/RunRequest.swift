@@ -32,6 +32,7 @@ extension RunRequest {
         var portable = self
         portable.extraVariables = []
         portable.inventory.vaultIDs = []
+        portable.inventory.ansibleConfiguration = nil
         for argument in extraVariables {
             let isFile = argument.drop(while: \.isWhitespace).hasPrefix("@")
             portable.extraVariables.append(isFile ? Value.map(try ExtraVariables.parse([argument])).json() : argument)

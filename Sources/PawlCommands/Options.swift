@@ -29,7 +29,14 @@ struct InventoryOptions: ParsableArguments {
         }
     }
 
-    var sources: InventorySources { InventorySources(inventory, vaultIDs: vault.identities()) }
+    var sources: InventorySources { InventorySources(inventory, vault) }
+}
+
+extension InventorySources {
+    /// What the command line names, with the settings of Ansible that it would have here.
+    init(_ paths: [String], _ vault: VaultOptions) {
+        self.init(paths, vaultIDs: vault.identities(), ansibleConfiguration: AnsibleConfiguration.file())
+    }
 }
 
 /// What opens an inventory that Ansible Vault encrypted: `--vault-password-file`, `--vault-id`.
@@ -81,7 +88,7 @@ struct NodeOptions: ParsableArguments {
         }
     }
 
-    var sources: InventorySources { InventorySources(inventory, vaultIDs: vault.identities()) }
+    var sources: InventorySources { InventorySources(inventory, vault) }
 
     /// The options as words of a command line.
     var words: String {

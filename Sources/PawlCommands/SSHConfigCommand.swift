@@ -18,6 +18,7 @@ struct SSHConfigCommand: AsyncParsableCommand {
 
     @Option(name: [.customShort("i"), .long], help: "An inventory, YAML or INI. May be given several times.")
     var inventory: [String] = []
+    @OptionGroup var vault: VaultOptions
     @OptionGroup var ssh: SSHConfigOptions
     @Argument(help: "A host of the inventory, or [user@]host.") var host: String
 
@@ -30,7 +31,7 @@ struct SSHConfigCommand: AsyncParsableCommand {
 
     private func connection() throws -> ConnectionSettings {
         guard inventory.isEmpty else {
-            let loaded = try Inventory.load(inventory)
+            let loaded = try Inventory.load(InventorySources(inventory, vault))
             for warning in loaded.warnings { ExitReason.say(warning.description) }
             guard let found = loaded.host(host) else {
                 let question =
@@ -39,7 +40,7 @@ struct SSHConfigCommand: AsyncParsableCommand {
                     Diagnostic(at: nil, "the inventory has no host `\(host)`", remedy: question)
                 ])
             }
-            return try ConnectionSettings(host: found)
+            return try ConnectionSettings(host: try loaded.opened(found))
         }
         guard let at = host.lastIndex(of: "@"), at > host.startIndex else {
             return ConnectionSettings(destination: host)

@@ -2,6 +2,7 @@
 
 import Foundation
 import Lab
+import Subprocess
 import TestSupport
 import Testing
 
@@ -100,6 +101,48 @@ extension EndToEnd {
                 // The proof that knows nothing of pawl comes with a key.
                 for node in cluster.nodes { try await node.check("mv /home/admin/put-away /home/admin/.ssh") }
                 try await cluster.expectMigrated()
+            }
+        }
+
+        @Test func `an inventory that leaves the way in to ansible.cfg works, and a rollback remembers which`()
+            async throws
+        {
+            try await ClusterFixture.with(nodes: 1) { cluster in
+                try await cluster.seed(LabSeed(keys: 50))
+                let node = try #require(cluster.nodes.first)
+                let inventory = "\(cluster.directory)/hosts"
+                try "[etcd]\n\(node.name) ansible_host=\(node.address)\n".write(
+                    toFile: inventory,
+                    atomically: true,
+                    encoding: .utf8
+                )
+                let settings = "\(cluster.directory)/settings.cfg"
+                try """
+                [defaults]
+                remote_user = \(node.user)
+                private_key_file = \(cluster.lab.layout.privateKey)
+                [privilege_escalation]
+                become = True
+                [ssh_connection]
+                ssh_args = -F none -o UserKnownHostsFile=\(cluster.lab.layout.knownHosts)
+                """.write(toFile: settings, atomically: true, encoding: .utf8)
+                let none = try await cluster.pawl(
+                    ["check", "-i", inventory],
+                    environment: ["ANSIBLE_CONFIG": "/dev/null"]
+                )
+                #expect(none.exitCode == 4, "\(none.all)")
+                let run = try await cluster.pawl(
+                    cluster.runArguments(inventory: inventory),
+                    environment: ["ANSIBLE_CONFIG": settings]
+                )
+                #expect(run.exitCode == 0, "\(run.all)")
+                try await cluster.expectMigrated()
+                let back = try await cluster.pawl(
+                    cluster.rollbackArguments,
+                    environment: ["ANSIBLE_CONFIG": "/dev/null"]
+                )
+                #expect(back.exitCode == 0, "\(back.all)")
+                try await cluster.expectBack()
             }
         }
 

@@ -53,7 +53,7 @@ struct ConnectionVariables {
         "ansible_host", "ansible_ssh_host", "ansible_port", "ansible_ssh_port", "ansible_user", "ansible_ssh_user",
         "ansible_private_key_file", "ansible_ssh_private_key_file", "ansible_become", "ansible_become_user",
         "ansible_become_method", "ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args",
-        "ansible_host_key_checking", "ansible_ssh_host_key_checking", "ansible_connection",
+        "ansible_host_key_checking", "ansible_ssh_host_key_checking", "ansible_connection", "ansible_ssh_timeout",
     ]
 
     private func location(_ name: String) -> SourceLocation {
@@ -184,6 +184,7 @@ struct ConnectionVariables {
         let texts = [
             ("IdentityFile", "ansible_private_key_file", "ansible_ssh_private_key_file"),
             ("User", "ansible_user", "ansible_ssh_user"),
+            ("ConnectTimeout", "ansible_ssh_timeout", "ansible_ssh_timeout"),
         ]
         for (keyword, short, long) in texts {
             guard let value = text(short, long) else { continue }

@@ -15,7 +15,9 @@ struct SSHOptions: Equatable {
     ]
     /// Those without a value: for `-4` and `-6` the family, the others of no consequence here.
     private static let flags = [
-        "4": "inet", "6": "inet6", "C": "", "q": "", "v": "", "T": "", "x": "", "a": "", "n": "",
+        "4": "inet", "6": "inet6", "C": "", "q": "", "v": "", "t": "", "T": "", "x": "", "X": "", "Y": "", "a": "",
+        "A": "",
+        "k": "", "K": "", "n": "",
     ]
 
     /// Adds what variables of their own say.

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Inventory {
-    /// The host with those connection variables opened that Ansible Vault encrypted one by one.
+    /// The host with those connection variables opened that Ansible Vault encrypted one by one, and with what Ansible's
+    /// configuration says where it has none.
     ///
     /// For ``ConnectionSettings`` and nothing else: everywhere else encrypted values stay encrypted. Passwords stay so
     /// here, too; ``secret(_:of:)`` opens them.
     ///
     /// - Throws: ``DiagnosticsError`` where a password is missing or another.
     package func opened(_ host: InventoryHost) throws(DiagnosticsError) -> InventoryHost {
-        var result = host
+        var result = configuration.complete(host)
         var problems: [Diagnostic] = []
         for name in host.variables.keys.sorted() where name.hasPrefix("ansible_") && !Self.isPassword(name) {
             guard let text = host.variables[name]?.sealedText else { continue }

@@ -12,6 +12,8 @@ package struct Inventory: Sendable {
     package let groups: [InventoryGroup]
     /// What is suspicious and was accepted.
     package private(set) var warnings: [Diagnostic] = []
+    /// What says of how hosts are reached what their variables do not.
+    private(set) var configuration = AnsibleConfiguration.none
 
     /// Names in the order in which the sources name them, which globs go through.
     let declaredHosts: [String]
@@ -72,9 +74,10 @@ package struct Inventory: Sendable {
         return result
     }
 
-    func with(warnings: [Diagnostic]) -> Inventory {
+    func with(warnings: [Diagnostic], _ configuration: AnsibleConfiguration) -> Inventory {
         var result = self
         result.warnings = warnings
+        result.configuration = configuration
         return result
     }
 

@@ -14,7 +14,8 @@ struct InventoryLoader {
     }
 
     static func load(_ named: InventorySources) throws(DiagnosticsError) -> Inventory {
-        let keyring = try VaultKeyring(identities: named.vaultIDs)
+        let configuration = try AnsibleConfiguration(named.ansibleConfiguration)
+        let keyring = try VaultKeyring(identities: named.vaultIDs.isEmpty ? configuration.vaultIDs : named.vaultIDs)
         var loader = InventoryLoader(keyring: keyring)
         let sources = named.paths.map(InventorySource.init)
         for source in sources { loader.read(source) }
@@ -26,7 +27,7 @@ struct InventoryLoader {
         if loader.tree.hosts.isEmpty, !loader.hasErrors { loader.reportEmpty(named.paths) }
         let problems = loader.problemsInOrder
         guard !loader.hasErrors else { throw DiagnosticsError(problems) }
-        return inventory.with(warnings: problems)
+        return inventory.with(warnings: problems, configuration)
     }
 
     private var hasErrors: Bool { problems.contains { $0.severity == .error } }

@@ -8,10 +8,13 @@ package struct InventorySources: Sendable, Hashable, Codable, ExpressibleByArray
     ///
     /// The names of files and programs and no secrets, so that a run can be gone on with by the same.
     package var vaultIDs: [String]
+    /// The `ansible.cfg` that says of how hosts are reached what the inventory does not; nil for none.
+    package var ansibleConfiguration: String?
 
-    package init(_ paths: [String] = [], vaultIDs: [String] = []) {
+    package init(_ paths: [String] = [], vaultIDs: [String] = [], ansibleConfiguration: String? = nil) {
         self.paths = paths
         self.vaultIDs = vaultIDs
+        self.ansibleConfiguration = ansibleConfiguration
     }
 
     package init(arrayLiteral paths: String...) {
