@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import TestSupport
 import Testing
 
 @testable import Rollout
@@ -32,12 +33,15 @@ struct AllAtOnceTests {
         }
     }
 
-    @Test func `members go back behind the barriers that they came through`() {
+    /// Whichever member is ready first, and although not all had come to the step that failed.
+    @Test(arguments: 0..<20)
+    func `members go back behind the barriers that they came through`(seed: UInt64) {
         var world = Self.world()
+        (world.isOrderly, world.random) = (seed == 0, SplitMix64(seed: seed))
         world.faults["steps.4/n2"] = [.fails(.fully)]
         #expect(world.run()?.word == "halted")
         let undone = world.changes.filter { $0.hasPrefix("undo steps.") }.compactMap { $0.dropFirst(11).first }
-        #expect(String(undone) == "444333111")
+        #expect(String(undone).wholeMatch(of: /4{1,3}333111/) != nil, "\(String(undone))")
     }
 
     @Test func `a member that is complete goes back with one that fails at the last barrier`() {

@@ -30,7 +30,7 @@ struct SlowLinkTests {
                 let trip = Duration.milliseconds(milliseconds)
                 relay.set { $0.delay = trip / 2 }
                 var first: [Duration] = []
-                for _ in 0..<3 {
+                for _ in 0..<6 {
                     let host = try self.host(server, behind: relay)
                     let started = ContinuousClock.now
                     #expect(try await Script.output(host, "echo in") == "in\n")
