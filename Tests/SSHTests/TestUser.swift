@@ -9,6 +9,8 @@ struct TestUser: Sendable {
 
     let name: String
 
+    private let hasDoas: Bool
+
     private var sudoers: String { "/etc/sudoers.d/\(name)" }
 
     /// Makes a user, runs the test's part, and removes the user whatever happened.
@@ -21,7 +23,7 @@ struct TestUser: Sendable {
         doas: [String] = [],
         _ body: (TestUser) async throws -> Void
     ) async throws {
-        let user = TestUser(name: "pawl\(Int.random(in: 10_000...99_999))")
+        let user = TestUser(name: "pawl\(Int.random(in: 10_000...99_999))", hasDoas: !doas.isEmpty)
         do {
             try await user.make(shell, home, sudo, doas)
             try await body(user)
@@ -46,8 +48,22 @@ struct TestUser: Sendable {
         if !doas.isEmpty {
             let text = doas.map { $0.replacing("USER", with: name) + " # \(name)\n" }.joined()
             let lines = text.split(separator: "\n").map { "printf '%s\\n' '\($0)'" }.joined(separator: "; ")
-            try await SSHServerFixture.sh("umask 077; { \(lines); } >>/etc/doas.conf")
+            try await SSHServerFixture.sh(Self.changingDoas("{ cat /etc/doas.conf 2>/dev/null; \(lines); }"))
         }
+    }
+
+    /// Makes what the commands print the rules of doas, which all users of all tests have in one file.
+    ///
+    /// One test changes it at a time, and doas sees the old rules or the new ones whole. None are no file.
+    private static func changingDoas(_ commands: String) -> String {
+        """
+        (
+            flock 9 && umask 077 || exit
+            \(commands) >/etc/doas.conf.new
+            if [ -s /etc/doas.conf.new ]; then mv /etc/doas.conf.new /etc/doas.conf
+            else rm -f /etc/doas.conf.new /etc/doas.conf; fi
+        ) 9>>"${TMPDIR:-/tmp}/pawl-doas.lock"
+        """
     }
 
     /// Ends what runs as the user, too.
@@ -55,10 +71,7 @@ struct TestUser: Sendable {
         _ = try? await SSHServerFixture.sh(
             """
             rm -f \(sudoers) \(sudoers).new
-            if [ -e /etc/doas.conf ]; then
-                grep -v '# \(name)$' /etc/doas.conf >/etc/doas.conf.\(name); cat /etc/doas.conf.\(name) >/etc/doas.conf
-                rm -f /etc/doas.conf.\(name); [ -s /etc/doas.conf ] || rm -f /etc/doas.conf
-            fi
+            \(hasDoas ? Self.changingDoas("grep -v '# \(name)$' /etc/doas.conf") : "")
             for entry in /proc/[0-9]*; do
                 [ "$(stat -c %U "$entry" 2>/dev/null)" != \(name) ] || kill -9 "${entry#/proc/}" 2>/dev/null
             done
