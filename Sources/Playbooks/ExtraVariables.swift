@@ -99,15 +99,6 @@ package enum ExtraVariables {
                 Diagnostic(at: root.location, "extra variables must be a mapping, not \(root.kindName)")
             )
         }
-        diagnostics += variables.keys.filter(SecretVariables.all.contains).sorted().map { name in
-            Diagnostic(
-                at: nil,
-                "-e sets \(name), and what -e sets stands readable in the records of a run",
-                remedy:
-                    "give it with --connection-password-file, --become-password-file or --key-passphrase-file, or have "
-                    + "it in the inventory, encrypted by Ansible Vault"
-            )
-        }
         guard diagnostics.isEmpty else { throw DiagnosticsError(diagnostics) }
         return variables
     }

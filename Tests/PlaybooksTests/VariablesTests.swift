@@ -87,6 +87,16 @@ import Testing
         #expect(error?.description.contains("hunter2") == false)
     }
 
+    /// What `-e` sets is kept in the journal and on the nodes.
+    @Test(arguments: [
+        "ansible_become_password=x", "{ansible_ssh_pass: x}", "ansible_private_key_passphrase=x", "ansible_su_pass=x",
+    ])
+    func `a secret is not taken from -e, and said once`(_ argument: String) {
+        let error = #expect(throws: DiagnosticsError.self) { try ExtraVariables.parse(["a=b", argument]) }
+        #expect(error?.diagnostics.count == 1, "\(String(describing: error))")
+        #expect(error?.description.contains("stands readable in the records of a run") == true)
+    }
+
     @Test func `every bad -e is reported`() {
         let error = #expect(throws: DiagnosticsError.self) { try ExtraVariables.parse(["x", "a=1", "2=3"]) }
         #expect(error?.diagnostics.count == 2)

@@ -15,7 +15,7 @@ struct HardenedServerTests {
         var options: [String]
         var hostKeys = ["ed25519", "ecdsa"]
         /// The first libssh2 that speaks it, by the number of `libssh2_version`; nil for none.
-        var library: Int32?
+        var leastVersion: Int32?
         /// What the error names where the library does not have it.
         var offer: String
         var remedies: [String]
@@ -32,7 +32,7 @@ struct HardenedServerTests {
             options: [
                 "Ciphers aes256-ctr,aes128-ctr", "MACs hmac-sha2-512-etm@openssh.com,hmac-sha2-256-etm@openssh.com",
             ],
-            library: withSHA2,
+            leastVersion: withSHA2,
             offer:
                 "no MAC algorithm in common: the server offers hmac-sha2-512-etm@openssh.com,hmac-sha2-256-etm@openssh.com;",
             remedies: [
@@ -44,7 +44,7 @@ struct HardenedServerTests {
         Hardening(
             description: "AES-GCM only",
             options: ["Ciphers aes256-gcm@openssh.com,aes128-gcm@openssh.com"],
-            library: withSHA2,
+            leastVersion: withSHA2,
             offer: "no cipher algorithm in common: the server offers aes256-gcm@openssh.com,aes128-gcm@openssh.com;",
             remedies: [
                 "use libssh2 1.11.0 or later",
@@ -55,7 +55,7 @@ struct HardenedServerTests {
         Hardening(
             description: "chacha20-poly1305 only",
             options: ["Ciphers chacha20-poly1305@openssh.com"],
-            library: withChaCha20,
+            leastVersion: withChaCha20,
             offer: "no cipher algorithm in common: the server offers chacha20-poly1305@openssh.com;",
             remedies: ["use libssh2 1.11.1 or later, which has chacha20-poly1305@openssh.com", "`Ciphers chacha20-"],
             used: "cipher: chacha20-poly1305@openssh.com"
@@ -63,7 +63,7 @@ struct HardenedServerTests {
         Hardening(
             description: "chacha20-poly1305 with encrypt-then-mac",
             options: ["Ciphers chacha20-poly1305@openssh.com", "MACs hmac-sha2-256-etm@openssh.com"],
-            library: withChaCha20,
+            leastVersion: withChaCha20,
             offer: "And no MAC algorithm in common: the server offers hmac-sha2-256-etm@openssh.com;",
             remedies: ["use libssh2 1.11.1 or later", "; set `MACs hmac-sha2-256-etm@openssh.com,hmac-sha2-512,"],
             used: "cipher: chacha20-poly1305@openssh.com"
@@ -72,7 +72,7 @@ struct HardenedServerTests {
             description: "an RSA host key with SHA-2 only",
             options: ["HostKeyAlgorithms rsa-sha2-512,rsa-sha2-256"],
             hostKeys: ["rsa"],
-            library: withSHA2,
+            leastVersion: withSHA2,
             offer: "no host key algorithm in common: the server offers rsa-sha2-512,rsa-sha2-256;",
             remedies: [
                 "use libssh2 1.11.0 or later",
@@ -139,7 +139,7 @@ struct HardenedServerTests {
 
     private func verify(_ hardening: Hardening, _ server: SSHServerFixture) async throws {
         let started = ContinuousClock.now
-        if let library = hardening.library, SessionHandle.isLibrary(atLeast: library) {
+        if let version = hardening.leastVersion, SessionHandle.isLibrary(atLeast: version) {
             #expect(try await Script.output(try server.host(), "echo in") == "in\n")
             #expect(server.log.contains(hardening.used), "\(server.log)")
             return
