@@ -34,7 +34,11 @@ package enum FileTransferScript {
     }
 
     /// `digest FILE` prints its SHA-256 as the first word: by openssl where it is, which takes a third of the time.
-    private static let digest = #"digest() { openssl dgst -sha256 -r <"$1" 2>/dev/null || sha256sum <"$1"; }"#
+    ///
+    /// What an openssl printed that ended with an error is left out.
+    private static let digest = #"""
+        digest() ( if o=$(openssl dgst -sha256 -r <"$1" 2>/dev/null); then echo "$o"; else sha256sum <"$1"; fi )
+        """#
 
     /// Prints the size and the digest of what is left of an upload that was cut off; changes nothing.
     ///
