@@ -79,7 +79,12 @@ package struct EtcdNewCluster: Action {
             context.progress(
                 "removing \(stray.isStarted ? stray.name : "\(stray.id)"), which is not of the new cluster"
             )
-            try await target.change(.remove(stray.id), context)
+            if case .notYet(let why) = try await target.change(.remove(stray.id), context) {
+                throw ActionFailure(
+                    "\(stray.name) cannot be removed from the new cluster: \(why)",
+                    remedy: "look at the log of \(service) on \(node.name)"
+                )
+            }
         }
         let after = try await serving(node)
         guard after.list.members.map(\.id) == [after.memberID] else {
@@ -189,13 +194,20 @@ extension Service {
 
 extension ActionTarget {
     /// Has a member change the member list.
-    func change(_ change: MembershipChange, _ context: ActionContext) async throws(ActionFailure) {
+    ///
+    /// - Returns: what came of it.
+    /// - Throws: ``ActionFailure`` where the cluster will not do it however often it is asked.
+    func change(
+        _ change: MembershipChange,
+        _ context: ActionContext
+    ) async throws(ActionFailure) -> MembershipChange.Outcome {
         let report = try await report(change.command(etcdNode.settings, timeout: .seconds(40)))
-        guard report["code"] == "0" else {
+        guard let outcome = MembershipChange.Outcome(code: report["code"], said: report["said"] ?? "") else {
             throw ActionFailure(
                 "the member list cannot be changed on \(host.name): \(report["said"] ?? "etcdctl ended with \(report["code"] ?? "nothing")")",
                 remedy: "see `etcdctl member list` there"
             )
         }
+        return outcome
     }
 }

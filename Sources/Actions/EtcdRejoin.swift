@@ -69,20 +69,7 @@ package struct EtcdRejoin: Action {
         let seed = try await seed(context)
         let (name, urls) = try await identity(context)
         let deadline = ContinuousClock.now + within
-        var list = try await members(seed.etcdNode)
-        if let stale = list.members.first(where: { !Set($0.peerURLs).isDisjoint(with: urls) }), !stale.isStarted {
-            // Who has not come up under this id may have left half of its data.
-            try await seed.change(.remove(stale.id), context)
-            list = try await members(seed.etcdNode)
-        }
-        if !list.members.contains(where: { !Set($0.peerURLs).isDisjoint(with: urls) }) {
-            _ = try await Service.step(service, "stopped", within: within, mustBeClean: false).perform(context)
-            let data = MemberData(dataDir: dataDir, walDir: walDir, run: context.run)
-            _ = try await target.report(data.emptyCommand(timeout: context.timeout))
-            let isLearner = try await context.fact(ReseedFact.hasLearners) == "yes"
-            try await seed.change(.add(name: name, peerURLs: urls, isLearner: isLearner), context)
-            list = try await members(seed.etcdNode)
-        }
+        let list = try await list(name, urls, seed, context, until: deadline)
         let settings = try await context.unitSettings(
             service,
             ["initial-cluster": Self.initialCluster(list, name, urls), "initial-cluster-state": "existing"]
@@ -140,12 +127,39 @@ package struct EtcdRejoin: Action {
         return (name, urls.split(separator: ",").map(String.init))
     }
 
-    private func members(_ node: EtcdNode) async throws(ActionFailure) -> MemberList {
-        switch await ClusterProbe.health([node])[node.name] {
-        case .success(let health)?: return health.list
-        case .failure(let error)?: throw ActionFailure("the new cluster cannot be asked for its members: \(error)")
-        case nil: throw ActionFailure("the new cluster was not asked for its members")
+    /// Who is in the new cluster, asked again while it has no answer: it may be without a leader for a moment.
+    private func members(
+        _ seed: ActionTarget,
+        _ context: ActionContext,
+        until deadline: ContinuousClock.Instant
+    ) async throws(ActionFailure) -> MemberList {
+        while true {
+            switch await ClusterProbe.health([seed.etcdNode])[seed.host.name] {
+            case .success(let health)?: return health.list
+            case .failure(let error)? where error.code != .noAnswer:
+                throw ActionFailure("the new cluster cannot be asked for its members: \(error)")
+            case let answer:
+                let why = answer.flatMap { if case .failure(let error) = $0 { error.message } else { nil } } ?? ""
+                try await wait("the new cluster does not name its members: \(why)", seed, context, until: deadline)
+            }
         }
+    }
+
+    /// A moment, unless time is up.
+    private func wait(
+        _ why: String,
+        _ seed: ActionTarget,
+        _ context: ActionContext,
+        until deadline: ContinuousClock.Instant
+    ) async throws(ActionFailure) {
+        guard ContinuousClock.now < deadline, !Task.isCancelled else {
+            throw ActionFailure(
+                "\(why), after \(within)",
+                remedy: "look at the log of \(service) on \(seed.host.name)"
+            )
+        }
+        context.progress(why)
+        try? await Task.sleep(for: .milliseconds(300))
     }
 
     /// All members that have a name, and this one, as `initial-cluster` wants them.
@@ -156,6 +170,31 @@ package struct EtcdRejoin: Action {
             .joined(separator: ",")
     }
 
+    /// Has the member in the list under a name that nobody came up with yet, or as the one that is up.
+    private func list(
+        _ name: String,
+        _ urls: [String],
+        _ seed: ActionTarget,
+        _ context: ActionContext,
+        until deadline: ContinuousClock.Instant
+    ) async throws(ActionFailure) -> MemberList {
+        var list = try await members(seed, context, until: deadline)
+        if let stale = Self.member(at: urls, in: list), !stale.isStarted {
+            // Who has not come up under this id may have left half of its data.
+            list = try await change(seed, context, until: deadline) { list in
+                list.members.contains { $0.id == stale.id } ? .remove(stale.id) : nil
+            }
+        }
+        if Self.member(at: urls, in: list) != nil { return list }
+        _ = try await Service.step(service, "stopped", within: within, mustBeClean: false).perform(context)
+        let data = MemberData(dataDir: dataDir, walDir: walDir, run: context.run)
+        _ = try await context.requiredTarget().report(data.emptyCommand(timeout: context.timeout))
+        let isLearner = try await context.fact(ReseedFact.hasLearners) == "yes"
+        return try await change(seed, context, until: deadline) { list in
+            Self.member(at: urls, in: list) == nil ? .add(name: name, peerURLs: urls, isLearner: isLearner) : nil
+        }
+    }
+
     /// A learner may vote when it has caught up, which the leader judges.
     private func promote(
         _ urls: [String],
@@ -163,24 +202,35 @@ package struct EtcdRejoin: Action {
         _ context: ActionContext,
         until deadline: ContinuousClock.Instant
     ) async throws(ActionFailure) {
+        let list = try await change(seed, context, until: deadline) { list in
+            Self.member(at: urls, in: list).flatMap { $0.isLearner ? .promote($0.id) : nil }
+        }
+        if Self.member(at: urls, in: list) != nil { return }
+        throw ActionFailure(
+            "the member is not in the list of the new cluster any more",
+            remedy: "look who removed it"
+        )
+    }
+
+    private static func member(at urls: [String], in list: MemberList) -> ListedMember? {
+        list.members.first { !Set($0.peerURLs).isDisjoint(with: urls) }
+    }
+
+    /// Changes the member list until there is nothing to change, however often the cluster says that it cannot do it yet.
+    ///
+    /// The list is read before each try, so that a change whose answer was lost is not made twice.
+    private func change(
+        _ seed: ActionTarget,
+        _ context: ActionContext,
+        until deadline: ContinuousClock.Instant,
+        _ next: (MemberList) -> MembershipChange?
+    ) async throws(ActionFailure) -> MemberList {
         while true {
-            let list = try await members(seed.etcdNode)
-            guard let member = list.members.first(where: { !Set($0.peerURLs).isDisjoint(with: urls) }) else {
-                throw ActionFailure(
-                    "the member is not in the list of the new cluster any more",
-                    remedy: "look who removed it"
-                )
-            }
-            guard member.isLearner else { return }
-            do throws(ActionFailure) {
-                try await seed.change(.promote(member.id), context)
-            } catch {
-                guard ContinuousClock.now < deadline, !Task.isCancelled else {
-                    throw ActionFailure("the member does not catch up: \(error.message)", remedy: error.remedy)
-                }
-                context.progress("waiting until \(member.id) has caught up")
-                try? await Task.sleep(for: .milliseconds(300))
-            }
+            let list = try await members(seed, context, until: deadline)
+            guard let change = next(list) else { return list }
+            guard case .notYet(let why) = try await seed.change(change, context) else { continue }
+            let what = "the new cluster does not take a change of its members yet: \(why)"
+            try await wait(what, seed, context, until: deadline)
         }
     }
 

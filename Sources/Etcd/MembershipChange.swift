@@ -31,6 +31,35 @@ package enum MembershipChange: Sendable, Hashable {
     }
 }
 
+extension MembershipChange {
+    /// What came of it.
+    package enum Outcome: Sendable, Hashable {
+        case done
+        /// The cluster may do it later, or may have done it without an answer.
+        case notYet(String)
+
+        /// Reads the report of ``MembershipChange/command(_:timeout:)``; nil when asking again is of no use.
+        package init?(code: String?, said: String) {
+            if code == "0" {
+                self = .done
+            } else if Self.passing.contains(where: said.contains) {
+                self = .notYet(said)
+            } else {
+                return nil
+            }
+        }
+
+        /// What passes, in the words of etcd's api/v3rpc/rpctypes/error.go and of gRPC.
+        ///
+        /// A cluster is called unhealthy until all voters have been connected for five seconds (`HealthInterval` in
+        /// etcdserver/server.go, as `--strict-reconfig-check` asks), so also when the member before has just joined.
+        private static let passing = [
+            "unhealthy cluster", "not enough started members", "in sync with leader",
+            "request timed out", "leader changed", "no leader", "context deadline exceeded",
+        ]
+    }
+}
+
 /// Makes a member write a raft snapshot, by entries that change nothing.
 ///
 /// A member that is added later gets v3 data only by a snapshot, never by the log (etcd #8804).

@@ -31,6 +31,22 @@ extension EndToEnd {
             }
         }
 
+        /// Without learners a member joins in a second, when the cluster does not take the next one yet.
+        @Test(
+            .enabled(if: programs("3.3.25") != nil, "scripts/fetch-etcd has not been run"),
+            .enabled("needs booted nodes") { geteuid() == 0 }
+        )
+        func `a cluster of etcd 3.3 is migrated on one member, and the others join it`() async throws {
+            let directory = try #require(Self.programs("3.3.25"))
+            try await ClusterFixture.with(options: LabOptions(etcdDirectory: directory)) { cluster in
+                try await cluster.seed(LabSeed(keys: 200))
+                let output = try await cluster.pawl(cluster.runArguments(ClusterFixture.reseed, ClusterFixture.json))
+                #expect(output.exitCode == 0, "\(output.all)")
+                #expect(output.all.contains("does not take a change of its members yet"), "\(output.all)")
+                try await cluster.expectMigrated()
+            }
+        }
+
         @Test(.enabled(if: programs("3.5.16") != nil, "scripts/fetch-etcd has not been run"))
         func `a cluster of etcd 3.5 is refused with the reason, and nothing is changed`() async throws {
             let directory = try #require(Self.programs("3.5.16"))
