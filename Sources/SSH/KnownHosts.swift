@@ -32,6 +32,12 @@ struct KnownHosts {
     }
 
     private(set) var entries: [Entry] = []
+    /// Where the entries with a plain name are, by name: a thousand hosts would try a thousand patterns each.
+    private var named: [String: [Int]] = [:]
+    /// Where those are whose names have to be tried: patterns and hashes.
+    private var patterned: [Int] = []
+    /// How many lines the files have that end with a newline.
+    private(set) var lines = 0
     /// Lines that could not be read, with their place.
     private(set) var warnings: [String] = []
 
@@ -49,19 +55,25 @@ struct KnownHosts {
 
     init(text: String, name: String) { add(text, from: name) }
 
-    private mutating func add(_ text: String, from file: String) {
+    /// Takes one more line of a file that ends with a newline.
+    mutating func append(_ line: String, from file: String, at number: Int) {
+        add(line, from: file, startingAt: number)
+    }
+
+    private mutating func add(_ text: String, from file: String, startingAt first: Int = 1) {
+        lines += text.utf8.count { $0 == UInt8(ascii: "\n") }
         // By bytes: `\r\n` is one `Character`, which a split at `\n` does not find.
         for (index, bytes) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
             .enumerated()
         {
             var words = Substring(bytes).split(whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\r" })
-            guard let first = words.first, !first.hasPrefix("#") else { continue }
-            let place = "\(file):\(index + 1)"
+            guard let word = words.first, !word.hasPrefix("#") else { continue }
+            let place = "\(file):\(first + index)"
             var marker: Marker?
-            if first.hasPrefix("@") {
-                marker = Marker(rawValue: String(first))
+            if word.hasPrefix("@") {
+                marker = Marker(rawValue: String(word))
                 guard marker != nil else {
-                    warnings.append("\(place): unknown marker \(first)")
+                    warnings.append("\(place): unknown marker \(word)")
                     continue
                 }
                 words.removeFirst()
@@ -75,8 +87,19 @@ struct KnownHosts {
                 warnings.append("\(place): says \(words[1]), but the key is of another type")
                 continue
             }
-            entries.append(Entry(marker: marker, names: String(words[0]), key: key, place: place))
+            note(Entry(marker: marker, names: String(words[0]), key: key, place: place))
         }
+    }
+
+    private mutating func note(_ entry: Entry) {
+        if entry.names.contains(where: { "*?!|".contains($0) }) {
+            patterned.append(entries.count)
+        } else {
+            for name in Set(entry.names.split(separator: ",").map { $0.lowercased() }) {
+                named[name, default: []].append(entries.count)
+            }
+        }
+        entries.append(entry)
     }
 
     // MARK: - Questions
@@ -92,7 +115,8 @@ struct KnownHosts {
     /// Certificate authorities among them are not used: libssh2 cannot check host certificates in any release up to
     /// 1.11.
     func entries(for name: String) -> [Entry] {
-        entries.filter { Self.matches($0.names, name) }
+        let tried = patterned.filter { Self.matches(entries[$0].names, name) }
+        return (named[name.lowercased(), default: []] + tried).sorted().map { entries[$0] }
     }
 
     func verdict(on key: HostKey, of name: String) -> Verdict {
@@ -123,7 +147,7 @@ struct KnownHosts {
 
     static func matches(_ names: String, _ name: String) -> Bool {
         if names.hasPrefix("|1|") { return matchesHash(names, name) }
-        return SSHPattern.listMatches(names, name, loweringPatterns: true)
+        return SSHPattern.listMatches(names, name.lowercased(), loweringPatterns: true)
     }
 
     /// `|1|SALT|HASH`, with HMAC-SHA1 of the name under the salt.

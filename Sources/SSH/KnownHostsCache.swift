@@ -5,7 +5,8 @@ import Synchronization
 
 /// The records of host keys as they were read last, so that a thousand hosts do not read a thousand lines each.
 ///
-/// A file that was changed since, as by `accept-new` or by another program, is read again.
+/// A file that another program has changed since is read again. What `accept-new` writes itself is put to what was read:
+/// otherwise a thousand new hosts would read the file a thousand times, growing.
 ///
 /// ## Concurrency
 /// What was read is behind its mutex, and is a value.
@@ -13,19 +14,37 @@ final class KnownHostsCache: Sendable {
     static let shared = KnownHostsCache()
 
     /// What tells a file from what it was: with the time alone, two changes within its grain would be one.
-    private struct Stamp: Equatable {
-        var inode: UInt64 = 0
-        var size = 0
-        var seconds = 0
-        var nanoseconds = 0
+    struct Stamp: Equatable {
+        private(set) var inode: UInt64 = 0
+        private(set) var size = 0
+        private var seconds = 0
+        private var nanoseconds = 0
 
         init(of path: String) {
             var status = stat()
-            guard stat(path, &status) == 0 else { return }
+            if stat(path, &status) == 0 { note(status) }
+        }
+
+        init(of descriptor: Int32) {
+            var status = stat()
+            if fstat(descriptor, &status) == 0 { note(status) }
+        }
+
+        private mutating func note(_ status: stat) {
             inode = UInt64(status.st_ino)
             size = Int(status.st_size)
             (seconds, nanoseconds) = (status.st_mtim.tv_sec, status.st_mtim.tv_nsec)
         }
+    }
+
+    /// One line that this process wrote to the end of a file.
+    struct Addition {
+        /// As it was written, with its newline.
+        var line: String
+        /// Its number.
+        var number: Int
+        var before: Stamp
+        var after: Stamp
     }
 
     private struct Reading {
@@ -36,6 +55,11 @@ final class KnownHostsCache: Sendable {
     /// By the files, of which a process has few lists.
     private let readings = Mutex<[[String]: Reading]>([:])
     private static let limit = 32
+    private let read: @Sendable ([String]) -> KnownHosts
+
+    init(read: @escaping @Sendable ([String]) -> KnownHosts = KnownHosts.init(files:)) {
+        self.read = read
+    }
 
     /// What the files hold now.
     func record(in files: [String]) -> KnownHosts {
@@ -43,10 +67,26 @@ final class KnownHostsCache: Sendable {
         let stamps = files.map { Stamp(of: KnownHosts.expand($0)) }
         return readings.withLock { readings in
             if let known = readings[files], known.stamps == stamps { return known.record }
-            let record = KnownHosts(files: files)
+            let record = read(files)
             if readings.count >= Self.limit { readings = [:] }
             readings[files] = Reading(stamps: stamps, record: record)
             return record
+        }
+    }
+
+    /// Takes a line that was written to a file, where it is all that has changed since the file was read.
+    func note(_ addition: Addition, to file: String) {
+        let written = addition.line.utf8.count
+        guard addition.after.inode == addition.before.inode, addition.after.size == addition.before.size + written
+        else { return }
+        readings.withLock { readings in
+            for files in readings.keys {
+                for (index, name) in files.enumerated() where KnownHosts.expand(name) == KnownHosts.expand(file) {
+                    guard readings[files]?.stamps[index] == addition.before else { continue }
+                    readings[files]?.stamps[index] = addition.after
+                    readings[files]?.record.append(addition.line, from: name, at: addition.number)
+                }
+            }
         }
     }
 }

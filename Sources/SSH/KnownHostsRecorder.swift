@@ -21,20 +21,26 @@ enum KnownHostsRecorder {
     ///   - name: the name under which the host is on record.
     ///   - file: the file that new keys are written to.
     ///   - isHashed: whether the name is written down hashed.
+    ///   - cache: has what the file holds, and gets what is written.
     /// - Returns: what was on record for the host at that time.
     /// - Throws: when the file cannot be written.
     static func record(
         _ key: HostKey,
         of name: String,
         in file: String,
-        isHashed: Bool = false
+        isHashed: Bool = false,
+        cache: KnownHostsCache = .shared
     ) throws(SSHFailure) -> KnownHosts.Verdict {
         let path = KnownHosts.expand(file)
         let result: Result<KnownHosts.Verdict, SSHFailure> = turn.withLock { _ in
             Result { () throws(SSHFailure) in
-                let verdict = KnownHosts(files: [file]).verdict(on: key, of: name)
+                let record = cache.record(in: [file])
+                let verdict = record.verdict(on: key, of: name)
+                guard verdict == .unknown else { return verdict }
                 let names = isHashed ? hashed(name) : name
-                if verdict == .unknown { try append("\(names) \(key.type) \(key.base64)\n", to: path) }
+                if let addition = try append("\(names) \(key.type) \(key.base64)\n", behind: record.lines, to: path) {
+                    cache.note(addition, to: file)
+                }
                 return verdict
             }
         }
@@ -48,18 +54,26 @@ enum KnownHostsRecorder {
         return "|1|\(salt.withUnsafeBytes { Data($0) }.base64EncodedString())|\(Data(hash).base64EncodedString())"
     }
 
-    private static func append(_ line: String, to path: String) throws(SSHFailure) {
+    /// Returns what was written, where it is a line by itself.
+    private static func append(
+        _ line: String,
+        behind lines: Int,
+        to path: String
+    ) throws(SSHFailure) -> KnownHostsCache.Addition? {
         let folder = URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
         if mkdir(folder, 0o700) != 0, errno != EEXIST { throw .system("mkdir \(folder)", errno) }
         let descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .system("open \(path)", errno) }
         defer { close(descriptor) }
+        let before = KnownHostsCache.Stamp(of: descriptor)
         var last: UInt8 = UInt8(ascii: "\n")
-        let size = lseek(descriptor, 0, SEEK_END)
-        if size > 0 { _ = pread(descriptor, &last, 1, size - 1) }
-        let text = Array(((last == UInt8(ascii: "\n") ? "" : "\n") + line).utf8)
+        if before.size > 0 { _ = pread(descriptor, &last, 1, off_t(before.size - 1)) }
+        let isByItself = last == UInt8(ascii: "\n")
+        let text = Array(((isByItself ? "" : "\n") + line).utf8)
         guard write(descriptor, text, text.count) == text.count, fsync(descriptor) == 0 else {
             throw .system("write \(path)", errno)
         }
+        guard isByItself else { return nil }
+        return .init(line: line, number: lines + 1, before: before, after: .init(of: descriptor))
     }
 }

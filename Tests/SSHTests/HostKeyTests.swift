@@ -2,6 +2,7 @@
 
 import Foundation
 import Remote
+import Synchronization
 import Testing
 
 @testable import SSH
@@ -127,6 +128,47 @@ struct HostKeyTests {
         }
         #expect(entry.key == first)
         #expect(try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n").count == 1)
+    }
+
+    @Test func `what is written down is known without another reading, and is what a reading would find`() throws {
+        let file = FileManager.default.temporaryDirectory.path + "/pawl-known-\(UUID().uuidString)"
+        defer { unlink(file) }
+        let readings = Mutex(0)
+        let cache = KnownHostsCache {
+            readings.withLock { $0 += 1 }
+            return KnownHosts(files: $0)
+        }
+        let lists = [[file], ["/absent", file]]
+        try "# Mine\n*.example,!n2.example \(key(9).type) \(key(9).base64)".write(
+            toFile: file,
+            atomically: true,
+            encoding: .utf8
+        )
+        for number in 1...20 {
+            for files in lists { _ = cache.record(in: files) }
+            // Another program may write between two lines of ours.
+            if number == 7 {
+                let handle = try #require(FileHandle(forWritingAtPath: file))
+                try handle.seekToEnd()
+                try handle.write(contentsOf: Data("other \(key(9).type) \(key(9).base64)\n".utf8))
+                try handle.close()
+            }
+            let verdict = try KnownHostsRecorder.record(
+                key(UInt8(number)),
+                of: "n\(number)",
+                in: file,
+                isHashed: number.isMultiple(of: 3),
+                cache: cache
+            )
+            #expect(verdict == .unknown)
+            let read = KnownHosts(files: [file])
+            for files in lists { #expect(cache.record(in: files).entries == read.entries) }
+        }
+        // Once each; again behind a line that had no end, and behind another's.
+        #expect(readings.withLock { $0 } == 3 * lists.count)
+        #expect(cache.record(in: [file]).entries(for: "N4").map(\.key) == [key(4)])
+        #expect(cache.record(in: [file]).entries(for: "n3.example").map(\.key) == [key(9)])
+        #expect(cache.record(in: [file]).entries(for: "n2.example").isEmpty)
     }
 
     // MARK: - The file's format
