@@ -8,10 +8,11 @@ extension ColdBackup {
     ///
     /// - `refuse_in_use DIR`: bolt holds `flock` on the db as long as etcd runs, also from inside a container; the
     ///   WAL is locked with OFD locks, which `flock` does not see, so open files are looked for as well.
-    /// - `hash_files LIST PREFIX DIR…`: "sha256  path" of every file below into LIST, sorted, the prefix taken off. It
-    ///   reads past the page cache where the file system can (`O_DIRECT`), so that what is read back comes from the
-    ///   disk and 64 MB of preallocated WAL do not take as much memory; `openssl` uses the processor's instructions.
-    ///   With `from_memory` set it reads through the page cache, as what was just written or compared is best read.
+    /// - `hash_files LIST PREFIX DIR… [TEST…]`: "sha256  path" of every file below, for which the tests of `find` hold, into
+    ///   LIST, sorted, the prefix taken off. It reads past the page cache where the file system can (`O_DIRECT`), so that
+    ///   what is read back comes from the disk and 64 MB of preallocated WAL do not take as much memory; `openssl` uses
+    ///   the processor's instructions. With `from_memory` set it reads through the page cache, as what was just written
+    ///   or compared is best read.
     /// - `can_bypass_cache FILE`: whether it can be read past the page cache.
     /// - `survey DIR…`: type, mode, uid, gid, size, mtime, inode, ctime, a link's target and the path of everything below.
     static let shellFunctions = #"""

@@ -78,6 +78,21 @@ struct BackupAheadTests {
         }
     }
 
+    /// It is as large as all else of a small member, and goes when etcd stops.
+    @Test func `the segment that etcd holds ready is not read, and is backed up where it stayed`() async throws {
+        try await Self.with { member in
+            let held = try await member.text("cd \(member.data)/member/wal && ls *.tmp")
+            #expect(held == "0.tmp")
+            let read = try await member.text("cut -d / -f 2- \(member.backups)/n1-r1.ahead/ahead")
+            #expect(read.contains(".wal") || read.contains(".snap"), "\(read)")
+            #expect(!read.contains(".tmp"), "\(read)")
+            _ = try await member.service("stopped").perform(member.context("steps.1/n1"))
+            try await member.sh("echo stayed >\(member.data)/member/wal/0.tmp")
+            _ = try await member.backup().perform(member.context("steps.2/n1"))
+            try await Self.expectWhole(member)
+        }
+    }
+
     @Test func `a copy that was changed where etcd did not write is patched there, too`() async throws {
         try await Self.with { member in
             try await member.sh(
