@@ -74,7 +74,7 @@ struct AnsibleConfigurationTests {
     }
 
     @Test func `the environment wins over the file`() throws {
-        let environment = ["ANSIBLE_REMOTE_USER": "ci", "ANSIBLE_BECOME_USER": "root", "ANSIBLE_SSH_TIMEOUT": "4"]
+        let environment = ["ANSIBLE_REMOTE_USER": "ci", "ANSIBLE_BECOME_USER": "root", "ANSIBLE_TIMEOUT": "4"]
         let found = try settings(Self.whole, environment: environment)
         #expect(found.user == "ci" && found.port == 2222 && found.connectTimeout == .seconds(4))
         #expect(try connection(Self.whole, environment: environment).becomeUser == "root")
@@ -106,10 +106,33 @@ struct AnsibleConfigurationTests {
         ("[defaults]\nremote_port = ssh\n", "2:1: error: ansible_port is "),
         ("[defaults]\nremote_user = {{ who }}\n", "2:1: error: `{{ who }}` holds a template"),
         ("[privilege_escalation]\nbecome = perhaps\n", "2:1: error: ansible_become is "),
+        ("[defaults]\ntimeout = long\n", "2:1: error: ansible_ssh_timeout is "),
+        (
+            "[defaults]\nremote_user = a\nRemote_User = b\n",
+            "3:1: error: remote_user stands here a second time, after line 2"
+        ),
+        ("[defaults]\n[other]\n[defaults]\n", "3:1: error: [defaults] stands here a second time, after line 1"),
     ])
     func `what is wrong is told at its place`(_ text: String, _ words: String) throws {
         let error = #expect(throws: DiagnosticsError.self) { try connection(text) }
         #expect(error?.description.contains("ansible.cfg:\(words)") == true, "\(String(describing: error))")
+    }
+
+    @Test(arguments: [
+        ("id", "@/id"), ("~/id", "~/id"), ("/k/id", "/k/id"), ("$KEYS/id", "/of/keys/id"), ("${KEYS}x", "/of/keysx"),
+        ("a/$UNSET", "@/a/$UNSET"),
+    ])
+    func `a file is looked for beside the one that names it`(_ text: String, _ path: String) throws {
+        let folder = try TemporaryFolder(["ansible.cfg": "[defaults]\nprivate_key_file = \(text)\n"])
+        let environment = ["KEYS": "/of/keys", "HOME": "/at/home"]
+        let file = try AnsibleConfigurationFile(folder.file("ansible.cfg"))
+        let expected = path.replacing("@", with: folder.file(".").dropLast(2)).replacing("~", with: "/at/home")
+        #expect(file.path(text, environment) == expected)
+        #expect(
+            try settings("", environment: ["ANSIBLE_PRIVATE_KEY_FILE": "/e/$X/id", "X": "y"]).identityFiles == [
+                "/e/y/id"
+            ]
+        )
     }
 
     @Test func `the file is looked for where Ansible looks, and not where anybody may write`() throws {

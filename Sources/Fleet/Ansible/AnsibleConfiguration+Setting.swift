@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
+
 extension AnsibleConfiguration {
     /// One thing that can be said, with all the places where it can be.
     struct Setting: Sendable {
@@ -11,13 +13,19 @@ extension AnsibleConfiguration {
         let keys: [(section: String, key: String)]
         /// The last that is set counts.
         let environment: [String]
+        /// Whether it is the name of a file: relative to where it is said, and with variables of the environment.
+        let isPath: Bool
 
         func value(in file: AnsibleConfigurationFile, _ environment: [String: String]) -> Located? {
             for name in self.environment.reversed() {
                 guard let text = environment[name], !text.isEmpty else { continue }
-                return Located(value: .string(text), location: SourceLocation(file: "$\(name)", line: 1, column: 1))
+                let here = FileManager.default.currentDirectoryPath
+                let value = isPath ? AnsibleConfigurationFile.path(text, in: here, environment) : text
+                return Located(value: .string(value), location: SourceLocation(file: "$\(name)", line: 1, column: 1))
             }
-            return keys.reversed().lazy.compactMap { file[$0.section, $0.key] }.first
+            guard var found = keys.reversed().lazy.compactMap({ file[$0.section, $0.key] }).first else { return nil }
+            if isPath, !found.value.isTemplate { found.value = .string(file.path(found.value.text, environment)) }
+            return found
         }
 
         func isOpen(in variables: [String: Value]) -> Bool {
@@ -33,7 +41,8 @@ extension AnsibleConfiguration {
                 "ansible_private_key_file",
                 ["ansible_ssh_private_key_file"],
                 [("defaults", "private_key_file")],
-                ["ANSIBLE_PRIVATE_KEY_FILE"]
+                ["ANSIBLE_PRIVATE_KEY_FILE"],
+                isPath: true
             ),
             Setting(
                 "ansible_host_key_checking",
@@ -41,12 +50,8 @@ extension AnsibleConfiguration {
                 [("defaults", "host_key_checking"), ("ssh_connection", "host_key_checking")],
                 ["ANSIBLE_HOST_KEY_CHECKING", "ANSIBLE_SSH_HOST_KEY_CHECKING"]
             ),
-            Setting(
-                "ansible_ssh_timeout",
-                [],
-                [("defaults", "timeout"), ("ssh_connection", "timeout")],
-                ["ANSIBLE_TIMEOUT", "ANSIBLE_SSH_TIMEOUT"]
-            ),
+            // That of [ssh_connection] and ANSIBLE_SSH_TIMEOUT have no say: Ansible's command line always has one (2.19).
+            Setting("ansible_ssh_timeout", [], [("defaults", "timeout")], ["ANSIBLE_TIMEOUT"]),
             Setting("ansible_ssh_args", [], [("ssh_connection", "ssh_args")], ["ANSIBLE_SSH_ARGS"]),
             Setting(
                 "ansible_ssh_common_args",
@@ -93,12 +98,14 @@ extension AnsibleConfiguration {
             _ variable: String,
             _ others: [String],
             _ keys: [(section: String, key: String)],
-            _ environment: [String]
+            _ environment: [String],
+            isPath: Bool = false
         ) {
             self.variable = variable
             self.others = others
             self.keys = keys
             self.environment = environment
+            self.isPath = isPath
         }
     }
 }

@@ -40,7 +40,7 @@ package struct AnsibleConfiguration: Sendable, Hashable {
         }
         if !problems.isEmpty { throw DiagnosticsError(problems) }
         self.values = values
-        vaultIDs = Self.vaultIDs(file)
+        vaultIDs = Self.vaultIDs(file, environment)
     }
 
     /// The host with these values where none of its own variables means the same.
@@ -66,11 +66,11 @@ package struct AnsibleConfiguration: Sendable, Hashable {
     }
 
     /// Where the environment names any, `VaultOptions` has them.
-    private static func vaultIDs(_ file: AnsibleConfigurationFile) -> [String] {
+    private static func vaultIDs(_ file: AnsibleConfigurationFile, _ environment: [String: String]) -> [String] {
         let listed = file["defaults", "vault_identity_list"]?.value.text.split(separator: ",") ?? []
         let single = file["defaults", "vault_password_file"]?.value.text
-        return listed.map { file.identity(INILine.trimmed($0)) }
-            + (single.map { [file.identity("default@\($0)")] } ?? [])
+        return listed.map { file.identity(INILine.trimmed($0), environment) }
+            + (single.map { [file.identity("default@\($0)", environment)] } ?? [])
     }
 
     // MARK: - Where it is

@@ -31,12 +31,27 @@ struct AnsibleConfigurationFile {
         return found
     }
 
-    /// `LABEL@FILE` or `FILE`, whose file is relative to this one.
-    func identity(_ text: String) -> String {
+    /// `LABEL@FILE` or `FILE`, with the file's whole path.
+    func identity(_ text: String, _ environment: [String: String]) -> String {
         let parts = text.split(separator: "@", maxSplits: 1).map(String.init)
-        let file = SourceFile.expanded(parts.last ?? text)
-        let path = file.hasPrefix("/") || folder.isEmpty ? file : folder + "/" + file
+        let path = path(parts.last ?? text, environment)
         return parts.count == 2 ? "\(parts[0])@\(path)" : path
+    }
+
+    /// The path that is meant by a name of a file, which is relative to this one.
+    func path(_ text: String, _ environment: [String: String]) -> String {
+        Self.path(text, in: folder, environment)
+    }
+
+    /// The same in any directory: `~`, `$NAME` and `${NAME}` are filled in, and a name that is not set stays.
+    static func path(_ text: String, in directory: String, _ environment: [String: String]) -> String {
+        let filled = text.replacing(/\$(?:(\w+)|\{([^}]*)\})/.asciiOnlyWordCharacters()) { match in
+            (match.1 ?? match.2).flatMap { environment[String($0)] } ?? String(match.0)
+        }
+        // Python's `~` is what the environment says.
+        let home = environment["HOME"].flatMap { filled.hasPrefix("~/") ? $0 + filled.dropFirst() : nil }
+        let path = home ?? SourceFile.expanded(filled)
+        return path.hasPrefix("/") || directory.isEmpty ? path : directory + "/" + path
     }
 
     private static func unquoted(_ found: Located) -> Located {
@@ -51,6 +66,7 @@ struct AnsibleConfigurationFile {
         let path: String
         var values: [String: [String: Located]] = [:]
         var problems: [Diagnostic] = []
+        private var sections: [String: Int] = [:]
         private var section: String?
         private var key: String?
         private var indent = 0
@@ -66,9 +82,14 @@ struct AnsibleConfigurationFile {
                 values[section]?[key]?.value = .string(before.isEmpty ? line.text : before + "\n" + line.text)
             } else if let header = line.text.wholeMatch(of: /\[([^\]]+)\].*/) {
                 (section, key) = (String(header.1), nil)
+                let first = sections.updateValue(number, forKey: String(header.1))
+                if let first { refuseAgain("[\(header.1)]", after: first, at: location) }
             } else if let section, let pair = line.text.wholeMatch(of: /([^=:]+?)\s*[=:]\s*(.*)/) {
                 let name = pair.1.lowercased()
                 (key, indent) = (name, line.offset)
+                if let first = values[section]?[name] {
+                    refuseAgain(name, after: first.location.line, at: location)
+                }
                 values[section, default: [:]][name] = Located(value: .string(String(pair.2)), location: location)
             } else {
                 problems.append(
@@ -80,6 +101,17 @@ struct AnsibleConfigurationFile {
                     )
                 )
             }
+        }
+
+        /// Ansible does not say which of two it would take either.
+        private mutating func refuseAgain(_ what: String, after first: Int, at location: SourceLocation) {
+            problems.append(
+                Diagnostic(
+                    at: location,
+                    "\(what) stands here a second time, after line \(first)",
+                    remedy: "leave one of them, as Ansible asks for"
+                )
+            )
         }
     }
 }

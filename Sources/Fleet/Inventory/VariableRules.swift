@@ -24,6 +24,13 @@ enum VariableRules {
                 "\(name) is \(value.kindDescription), not an address",
                 remedy: "give a host name or an address, or leave \(name) out to use the host's name"
             )
+        case "ansible_ssh_timeout":
+            guard seconds(value) == nil else { return nil }
+            return Diagnostic(
+                at: variable.location,
+                "\(name) is \(value.kindDescription), not a time in seconds",
+                remedy: "give a whole number of seconds"
+            )
         case "ansible_become":
             guard value.ansibleBool == nil else { return nil }
             return Diagnostic(
@@ -44,13 +51,15 @@ enum VariableRules {
     }
 
     /// The port that a value stands for.
-    static func port(_ value: Value) -> Int? {
-        let number =
-            switch value {
-            case .int(let number): number
-            case .string(let text) where text.utf8.allSatisfy(YAMLScalar.isDigit): Int(text) ?? 0
-            default: 0
-            }
-        return (1...65535).contains(number) ? number : nil
+    static func port(_ value: Value) -> Int? { whole(value).flatMap { (1...65535).contains($0) ? $0 : nil } }
+
+    private static func seconds(_ value: Value) -> Int? { whole(value).flatMap { $0 > 0 ? $0 : nil } }
+
+    private static func whole(_ value: Value) -> Int? {
+        switch value {
+        case .int(let number): number
+        case .string(let text) where text.utf8.allSatisfy(YAMLScalar.isDigit): Int(text)
+        default: nil
+        }
     }
 }
