@@ -15,8 +15,8 @@ package struct FleetCommand: Sendable {
         package var extraVariables: [String]
         /// Handed to `/bin/sh` as it is.
         package var commandLine: String
-        /// Whom it runs as where the inventory leaves it open; `nil` for the login user.
-        package var become: String?
+        /// Whom it runs as where the inventory leaves it open.
+        package var become: RequestedBecome
         /// How long it may take on one host, from its start to its end.
         package var timeout: Duration
 
@@ -25,7 +25,7 @@ package struct FleetCommand: Sendable {
             limit: String?,
             extraVariables: [String],
             commandLine: String,
-            become: String?,
+            become: RequestedBecome,
             timeout: Duration
         ) {
             self.inventory = inventory

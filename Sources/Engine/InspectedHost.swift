@@ -34,7 +34,7 @@ struct InspectedHost: Sendable {
         inventory: InventorySources,
         limit: String?,
         extraVariables: [String],
-        become: String? = "root",
+        become: RequestedBecome = .asSaid,
         connector: HostDirectory.Connector
     ) throws(DiagnosticsError) -> [InspectedHost] {
         let loaded = try Inventory.load(inventory)
@@ -49,11 +49,8 @@ struct InspectedHost: Sendable {
                 // The shipped playbooks say `become`, so sudo is tried unless the inventory forbids it. Its variables win
                 // over what is said elsewhere, as in Ansible.
                 let mayBecome = variables["ansible_become"]?.ansibleBool != false
-                let named = become.map { wanted in
-                    wanted == "root"
-                        ? settled.connection.become.user : variables["ansible_become_user"]?.asString ?? wanted
-                }
-                let user = settled.connection.becomeUser ?? (mayBecome ? named : nil)
+                let isWanted = settled.connection.becomeUser != nil || become != .no || loaded.becomes
+                let user = isWanted && mayBecome ? become.user(settled) : nil
                 let way = connector(settled.connection)
                 found.append(
                     InspectedHost(

@@ -49,7 +49,8 @@ package struct PlayLoader {
         }
         let inventory = collect { () throws(DiagnosticsError) in try Inventory.load(request.inventory) }
         let extra = collect { () throws(DiagnosticsError) in try ExtraVariables.parse(request.extraVariables) }
-        guard let playbook, let inventory, let extra else { throw DiagnosticsError(diagnostics) }
+        guard var playbook, let inventory, let extra else { throw DiagnosticsError(diagnostics) }
+        if inventory.becomes, !playbook.saysBecome { playbook.become.value = true }
 
         let selected = collect { () throws(DiagnosticsError) in
             try inventory.hosts(matching: playbook.hosts.value, limit: request.limit)

@@ -64,7 +64,7 @@ struct ExecCommand: AsyncParsableCommand {
                     limit: inventory.limit,
                     extraVariables: variables.extraVars,
                     commandLine: command,
-                    become: become ? becomeUser ?? "root" : nil,
+                    become: become ? becomeUser.map { .user($0) } ?? .asSaid : .no,
                     timeout: timeout ?? .seconds(300)
                 ),
                 connector: session.connector

@@ -46,6 +46,8 @@ package struct Playbook: Sendable {
     /// The pattern of the hosts that are rolled.
     package var hosts: Located<String>
     package var become: Located<Bool>
+    /// Whether the playbook itself says whether it is to become another user.
+    package var saysBecome = false
     package var serial: Located<Serial>
     package var order: Located<Order>
     package var onFailure: Located<FailureResponse>

@@ -113,6 +113,7 @@ struct PlaybookKeys {
             read(entry, as: "true or false", into: &playbook.become) { value in
                 if case .bool(let flag) = value { flag } else { nil }
             }
+            playbook.saysBecome = true
         case "serial":
             read(entry, as: "a whole number of at least 1, or 'all'", into: &playbook.serial) { value in
                 switch value {

@@ -56,7 +56,7 @@ struct AnsibleConfigurationTests {
         #expect(found.identityFiles == [SSHConfigContext.current.home + "/keys/id"])
         #expect(found.connectTimeout == .seconds(33))
         #expect(found.userKnownHostsFiles == ["/tmp/known"])
-        #expect(try connection(Self.whole).becomeUser == "etcd")
+        #expect(try connection(Self.whole).become.user == "etcd")
     }
 
     @Test func `a variable of the host wins, by whichever of its names`() throws {
@@ -69,7 +69,7 @@ struct AnsibleConfigurationTests {
         )
         #expect(found.user == "admin" && found.port == 22 && found.identityFiles == ["/k"])
         #expect(found.hostKeyPolicy == .strict && found.connectTimeout == .seconds(5))
-        #expect(try connection(Self.whole, ["ansible_sudo_user": .string("backup")]).becomeUser == "backup")
+        #expect(try connection(Self.whole, ["ansible_sudo_user": .string("backup")]).become.user == "backup")
         #expect(try connection(Self.whole, ["ansible_become": .bool(false)]).becomeUser == nil)
     }
 
@@ -77,8 +77,25 @@ struct AnsibleConfigurationTests {
         let environment = ["ANSIBLE_REMOTE_USER": "ci", "ANSIBLE_BECOME_USER": "root", "ANSIBLE_TIMEOUT": "4"]
         let found = try settings(Self.whole, environment: environment)
         #expect(found.user == "ci" && found.port == 2222 && found.connectTimeout == .seconds(4))
-        #expect(try connection(Self.whole, environment: environment).becomeUser == "root")
+        #expect(try connection(Self.whole, environment: environment).become.user == "root")
         #expect(try settings("", environment: environment).user == "ci")
+        // What is set and empty says that there is nothing.
+        let empty = try settings(Self.whole, environment: ["ANSIBLE_REMOTE_USER": "", "ANSIBLE_SSH_COMMON_ARGS": ""])
+        #expect(empty.user == SSHConfigContext.current.user && empty.userKnownHostsFiles != ["/tmp/known"])
+        #expect(try settings(Self.whole, environment: ["ANSIBLE_HOST_KEY_CHECKING": ""]).hostKeyPolicy == .off)
+        let method = "[sudo_become_plugin]\nuser = admin\n"
+        #expect(try connection(method).become.user == "admin")
+        #expect(try connection(method, environment: ["ANSIBLE_BECOME_USER": "etcd"]).become.user == "etcd")
+        #expect(try connection(method, environment: ["ANSIBLE_SUDO_USER": "backup"]).become.user == "backup")
+    }
+
+    @Test func `that another user is become is no variable of the hosts, which would win over playbooks`() throws {
+        let folder = try TemporaryFolder(["ansible.cfg": Self.whole])
+        let configuration = try AnsibleConfiguration(folder.file("ansible.cfg"), environment: [:])
+        #expect(configuration.becomes)
+        #expect(try connection(Self.whole).becomeUser == nil)
+        let environment = ["ANSIBLE_BECOME": "false"]
+        #expect(try !AnsibleConfiguration(folder.file("ansible.cfg"), environment: environment).becomes)
     }
 
     @Test func `what is said for one method is for that one, and wins over what is said for all`() throws {
@@ -90,14 +107,14 @@ struct AnsibleConfigurationTests {
             user = two
             executable = /opt/doas
             """
-        #expect(try connection(text).becomeUser == "one")
+        #expect(try connection(text).become.user == "one")
         let doas = try connection(text, ["ansible_become_method": .string("doas")])
-        #expect(doas.becomeUser == "two" && doas.become.program == "/opt/doas")
+        #expect(doas.become.user == "two" && doas.become.program == "/opt/doas")
         let given = try connection(
             text,
             ["ansible_become_method": .string("doas"), "ansible_become_user": .string("three")]
         )
-        #expect(given.becomeUser == "three")
+        #expect(given.become.user == "three")
     }
 
     @Test(arguments: [

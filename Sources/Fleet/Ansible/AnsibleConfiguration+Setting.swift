@@ -13,16 +13,24 @@ extension AnsibleConfiguration {
         let keys: [(section: String, key: String)]
         /// The last that is set counts.
         let environment: [String]
+        /// Variables of the environment any of which, set, leaves the file without a say.
+        private var yields: [String] = []
+        /// Whether it is true or false.
+        private var isFlag: Bool { variable == Self.become || variable == "ansible_host_key_checking" }
         /// Whether it is the name of a file: relative to where it is said, and with variables of the environment.
         let isPath: Bool
 
         func value(in file: AnsibleConfigurationFile, _ environment: [String: String]) -> Located? {
             for name in self.environment.reversed() {
-                guard let text = environment[name], !text.isEmpty else { continue }
+                guard let text = environment[name] else { continue }
+                // Set and empty, it says that there is nothing, whatever the file has; for a flag that is no answer.
+                if text.isEmpty, isFlag { continue }
+                if text.isEmpty { return nil }
                 let here = FileManager.default.currentDirectoryPath
                 let value = isPath ? AnsibleConfigurationFile.path(text, in: here, environment) : text
                 return Located(value: .string(value), location: SourceLocation(file: "$\(name)", line: 1, column: 1))
             }
+            guard !yields.contains(where: { environment[$0] != nil }) else { return nil }
             guard var found = keys.reversed().lazy.compactMap({ file[$0.section, $0.key] }).first else { return nil }
             if isPath, !found.value.isTemplate { found.value = .string(file.path(found.value.text, environment)) }
             return found
@@ -32,7 +40,10 @@ extension AnsibleConfiguration {
             !([variable] + others).contains { variables[$0] != nil && variables[$0] != .null }
         }
 
-        static let all = connection + become + BecomeSettings.Method.allCases.flatMap(own)
+        /// The variable that says whether another user is become.
+        static let become = "ansible_become"
+
+        static let all = connection + becoming + BecomeSettings.Method.allCases.flatMap(own)
 
         private static let connection = [
             Setting("ansible_user", ["ansible_ssh_user"], [("defaults", "remote_user")], ["ANSIBLE_REMOTE_USER"]),
@@ -62,8 +73,8 @@ extension AnsibleConfiguration {
             Setting("ansible_ssh_extra_args", [], [("ssh_connection", "ssh_extra_args")], ["ANSIBLE_SSH_EXTRA_ARGS"]),
         ]
 
-        private static let become = [
-            Setting("ansible_become", [], [("privilege_escalation", "become")], ["ANSIBLE_BECOME"]),
+        private static let becoming = [
+            Setting(become, [], [("privilege_escalation", "become")], ["ANSIBLE_BECOME"]),
             Setting(
                 "ansible_become_method",
                 [],
@@ -85,12 +96,14 @@ extension AnsibleConfiguration {
         /// What the section of a method says wins over what is said for all, and over no variable.
         private static func own(_ method: BecomeSettings.Method) -> [Setting] {
             [("user", "user"), ("exe", "executable"), ("flags", "flags")].map { name, key in
-                Setting(
+                var setting = Setting(
                     "ansible_\(method)_\(name)",
                     ["ansible_become_\(name)"],
                     [("\(method)_become_plugin", key)],
                     ["ANSIBLE_\(method)_\(name)".uppercased()]
                 )
+                setting.yields = ["ANSIBLE_BECOME_\(name.uppercased())"]
+                return setting
             }
         }
 

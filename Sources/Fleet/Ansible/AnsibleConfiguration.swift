@@ -43,10 +43,15 @@ package struct AnsibleConfiguration: Sendable, Hashable {
         vaultIDs = Self.vaultIDs(file, environment)
     }
 
+    /// Whether commands run as another user where neither a playbook nor a variable says it.
+    ///
+    /// Not as a variable of each host, which would win over a playbook's `become: false`.
+    var becomes: Bool { values[Setting.become]?.value.ansibleBool == true }
+
     /// The host with these values where none of its own variables means the same.
     func complete(_ host: InventoryHost) -> InventoryHost {
         var result = host
-        for setting in Setting.all {
+        for setting in Setting.all where setting.variable != Setting.become {
             guard let value = values[setting.variable], setting.isOpen(in: host.variables) else { continue }
             result.variables[setting.variable] = value.value
             result.variableLocations[setting.variable] = value.location
@@ -65,12 +70,17 @@ package struct AnsibleConfiguration: Sendable, Hashable {
         return VariableRules.problem(with: setting.variable, found)
     }
 
-    /// Where the environment names any, `VaultOptions` has them.
+    /// What the environment has in the place of the file's is among the options of the command line.
+    ///
+    /// Names of the list begin where the process is, as Ansible has it: its setting is no path.
     private static func vaultIDs(_ file: AnsibleConfigurationFile, _ environment: [String: String]) -> [String] {
-        let listed = file["defaults", "vault_identity_list"]?.value.text.split(separator: ",") ?? []
-        let single = file["defaults", "vault_password_file"]?.value.text
-        return listed.map { file.identity(INILine.trimmed($0), environment) }
-            + (single.map { [file.identity("default@\($0)", environment)] } ?? [])
+        func said(_ key: String, unless name: String) -> String? {
+            environment[name].map(\.isEmpty) == false ? nil : file["defaults", key]?.value.text
+        }
+        let listed = said("vault_identity_list", unless: "ANSIBLE_VAULT_IDENTITY_LIST")?.split(separator: ",") ?? []
+        let single = said("vault_password_file", unless: "ANSIBLE_VAULT_PASSWORD_FILE")
+        return listed.map { INILine.trimmed($0) }
+            + (single.map { ["default@" + file.path($0, environment)] } ?? [])
     }
 
     // MARK: - Where it is

@@ -31,13 +31,6 @@ struct AnsibleConfigurationFile {
         return found
     }
 
-    /// `LABEL@FILE` or `FILE`, with the file's whole path.
-    func identity(_ text: String, _ environment: [String: String]) -> String {
-        let parts = text.split(separator: "@", maxSplits: 1).map(String.init)
-        let path = path(parts.last ?? text, environment)
-        return parts.count == 2 ? "\(parts[0])@\(path)" : path
-    }
-
     /// The path that is meant by a name of a file, which is relative to this one.
     func path(_ text: String, _ environment: [String: String]) -> String {
         Self.path(text, in: folder, environment)

@@ -14,6 +14,8 @@ package struct Inventory: Sendable {
     package private(set) var warnings: [Diagnostic] = []
     /// What says of how hosts are reached what their variables do not.
     private(set) var configuration = AnsibleConfiguration.none
+    /// Whether `ansible.cfg` has commands run as another user, where neither a playbook nor a variable says it.
+    package var becomes: Bool { configuration.becomes }
 
     /// Names in the order in which the sources name them, which globs go through.
     let declaredHosts: [String]

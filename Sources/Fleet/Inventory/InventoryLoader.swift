@@ -15,7 +15,8 @@ struct InventoryLoader {
 
     static func load(_ named: InventorySources) throws(DiagnosticsError) -> Inventory {
         let configuration = try AnsibleConfiguration(named.ansibleConfiguration)
-        let keyring = try VaultKeyring(identities: named.vaultIDs.isEmpty ? configuration.vaultIDs : named.vaultIDs)
+        let others = configuration.vaultIDs.filter { !named.vaultIDs.contains($0) }
+        let keyring = try VaultKeyring(identities: named.vaultIDs + others)
         var loader = InventoryLoader(keyring: keyring)
         let sources = named.paths.map(InventorySource.init)
         for source in sources { loader.read(source) }
