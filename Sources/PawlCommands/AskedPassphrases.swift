@@ -10,6 +10,7 @@ import Synchronization
 /// They are asked for before any host is contacted, so that nobody waits for somebody to type.
 final class AskedPassphrases: Sendable {
     private let known = Mutex<[String: Secret?]>([:])
+    private let isOver = Atomic(false)
     private let ask: @Sendable (String) throws(DiagnosticsError) -> Secret
 
     /// Asks at the terminal of the process, unless told otherwise.
@@ -23,6 +24,7 @@ final class AskedPassphrases: Sendable {
         for path in EncryptedKeys.paths(of: endpoint) {
             found[path] = known.withLock { known in
                 if let answer = known[path] { return answer }
+                if isOver.load(ordering: .relaxed) { return nil }
                 // Without a terminal, or an answer, the key stays closed, and says so when it is needed.
                 let answer = try? ask("Enter passphrase for key '\(path)': ")
                 known[path] = .some(answer)
@@ -31,4 +33,9 @@ final class AskedPassphrases: Sendable {
         }
         return found
     }
+
+    /// Asks nobody from now on: hosts are at work, and a question would hold them up.
+    ///
+    /// A key that would need it stays closed.
+    func end() { isOver.store(true, ordering: .relaxed) }
 }

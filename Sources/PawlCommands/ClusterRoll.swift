@@ -109,6 +109,7 @@ struct ClusterRoll: Sendable {
     /// - Returns: the worst exit code.
     /// - Throws: when the journal cannot be had.
     func perform(_ clusters: [Cluster]) async throws -> Int32 {
+        session.endQuestions()
         let store = try await session.store(state, for: .writing)
         let lock = try await store.acquireController(run: clusters.map(\.group).joined(separator: ","))
         defer { lock.release() }

@@ -16,6 +16,9 @@ struct SSHConnector: Sendable {
 
     init(configuration: SSHConfig) { self.configuration = configuration }
 
+    /// Asks for no further passphrase.
+    func endQuestions() { passphrases.end() }
+
     func host(_ connection: ConnectionSettings) -> any RemoteHost {
         do throws(DiagnosticsError) {
             let settings = try configuration.settings(for: connection)

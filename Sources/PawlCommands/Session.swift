@@ -40,6 +40,9 @@ struct Session: Sendable {
         }
     }
 
+    /// Asks nobody for a passphrase from now on: hosts are at work.
+    func endQuestions() { ways.endQuestions() }
+
     func store(
         _ options: StateOptions,
         for access: SQLiteRunStore.Access

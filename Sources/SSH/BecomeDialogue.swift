@@ -36,8 +36,7 @@ struct BecomeDialogue {
         let question = lines.last.map { $0.trimmingCharacters(in: .whitespaces) } ?? ""
         oddQuestion = nil
         guard question.hasSuffix(":") || question.hasSuffix("?") else { return nil }
-        let words = question.lowercased()
-        guard ["password", "passphrase", "passcode"].contains(where: words.contains), !words.contains("new ") else {
+        guard PasswordQuestion.isForPassword(question) else {
             oddQuestion = question
             return nil
         }

@@ -130,9 +130,9 @@ struct KnownHosts {
     }
 
     /// The host key methods to ask the server for, those on record first, so that it proves the key that we know.
-    func preferredMethods(for name: String) -> [String] {
+    func preferredMethods(for names: [String]) -> [String] {
         var methods: [String] = []
-        for entry in entries(for: name) where entry.marker == nil {
+        for entry in names.lazy.map(entries(for:)).first(where: { !$0.isEmpty }) ?? [] where entry.marker == nil {
             methods += entry.key.type == "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"] : [entry.key.type]
         }
         let usual = [

@@ -20,9 +20,7 @@ final class PasswordAnswers {
     /// The answers to the questions of one round.
     func answers(to questions: [String]) -> [String] {
         questions.map { question in
-            let words = question.lowercased()
-            let isAsked = words.contains("password") && !["new ", "current ", "old "].contains(where: words.contains)
-            guard isAsked, questions.count == 1, !isTold else {
+            guard PasswordQuestion.isForPassword(question), questions.count == 1, !isTold else {
                 otherQuestions.append(question.trimmingCharacters(in: .whitespacesAndNewlines))
                 return ""
             }

@@ -10,7 +10,7 @@ extension SSHConnection {
     /// Tries the methods in their order.
     func authenticate(until deadline: ContinuousClock.Instant) async throws(RemoteError) {
         var tried: [String] = []
-        isPasswordRefused = false
+        if isPasswordRefused { tried.append("the password was refused before, and is not told again") }
         do throws(SSHFailure) {
             for method in endpoint.methods {
                 let isIn =

@@ -129,6 +129,12 @@ extension SSHConnection {
             ? ["~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"] : endpoint.knownHostsFiles
     }
 
+    /// The host's name without its port, where its own record has the port.
+    private nonisolated var plainName: String? {
+        guard endpoint.hostKeyAlias == nil, endpoint.port != 22 else { return nil }
+        return KnownHosts.recordName(address: endpoint.address, port: 22)
+    }
+
     nonisolated var recordName: String {
         endpoint.hostKeyAlias ?? KnownHosts.recordName(address: endpoint.address, port: endpoint.port)
     }
@@ -138,7 +144,7 @@ extension SSHConnection {
     /// Sets the algorithms that the endpoint names, and asks for the type of host key that is on record.
     private func prefer(in session: SessionHandle, _ record: KnownHosts) throws(SSHFailure) {
         if endpoint.algorithms.hostKeys == nil {
-            _ = session.prefer(record.preferredMethods(for: recordName), of: .hostKey)
+            _ = session.prefer(record.preferredMethods(for: [recordName, plainName].compactMap(\.self)), of: .hostKey)
         }
         for kind in AlgorithmKind.allCases {
             guard let names = endpoint.algorithms[kind], !session.prefer(names, of: kind) else { continue }
@@ -259,7 +265,9 @@ extension SSHConnection {
         let key = HostKey(blob: blob)
         let offered = "\(key.type) \(key.fingerprint)"
         let scan = keyscan(key)
-        switch (try verdict(on: key, record), endpoint.hostKeyPolicy) {
+        let verdict = try verdict(on: key, record)
+        if case .changed = verdict { isHostKeyChanged = true } else { isHostKeyChanged = false }
+        switch (verdict, endpoint.hostKeyPolicy) {
         case (.known, _), (.unknown, .off), (.changed, .off), (.unknown, .acceptNew):
             return
         case (.revoked(let entry), _):
@@ -299,7 +307,7 @@ extension SSHConnection {
 
     /// What the record says, after a new key was written down where the policy accepts those.
     private func verdict(on key: HostKey, _ record: KnownHosts) throws(RemoteError) -> KnownHosts.Verdict {
-        let verdict = record.verdict(on: key, of: recordName)
+        let verdict = verdictOnName(key, record)
         guard verdict == .unknown, endpoint.hostKeyPolicy == .acceptNew else { return verdict }
         do throws(SSHFailure) {
             let now = try KnownHostsRecorder.record(
@@ -319,6 +327,16 @@ extension SSHConnection {
                 "the new host key \(key.type) \(key.fingerprint) could not be written down: \(failure)"
             )
         }
+    }
+
+    /// What the record says; of a port that it has nothing of, what it says of the host without a port, as `ssh` does
+    /// (check_host_key in sshconnect.c): a key that is there for the host is taken, another is no other for this port.
+    private func verdictOnName(_ key: HostKey, _ record: KnownHosts) -> KnownHosts.Verdict {
+        let verdict = record.verdict(on: key, of: recordName)
+        guard verdict == .unknown, let plainName else { return verdict }
+        let plain = record.verdict(on: key, of: plainName)
+        if case .changed = plain { return .unknown }
+        return plain
     }
 
     /// The command that asks the server for the key, in the form of the record.

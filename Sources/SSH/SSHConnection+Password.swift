@@ -17,8 +17,17 @@ extension SSHConnection {
         _ tried: inout [String]
     ) async throws(SSHFailure) -> Bool {
         guard let password = endpoint.password, let session, !isPasswordRefused else { return false }
+        guard !isHostKeyChanged else {
+            let why = "\(method.rawValue): not told the password, because the server's key is not the one on record"
+            tried.append(why + " (somebody may be in between)")
+            return false
+        }
         let user = endpoint.user
         if method == .password {
+            guard try await takesPassword(until: deadline) else {
+                tried.append("password: the server lets nobody in by it")
+                return false
+            }
             do throws(SSHFailure) {
                 try await drive("authenticating", until: deadline) {
                     session.authenticate(user: user, password: password.reveal())
@@ -47,6 +56,18 @@ extension SSHConnection {
             }
             return false
         }
+    }
+
+    /// Whether the server takes passwords by themselves, where another method could still be asked for one: a password that
+    /// it refuses unseen would count as told.
+    private func takesPassword(until deadline: ContinuousClock.Instant) async throws(SSHFailure) -> Bool {
+        let later = endpoint.methods.drop { $0 != .password }.dropFirst()
+        guard later.contains(.keyboardInteractive), let session else { return true }
+        let user = endpoint.user
+        let methods = try await drive("asking how to authenticate", until: deadline) {
+            session.authenticationMethods(user: user)
+        }
+        return methods.split(separator: ",").contains("password")
     }
 
     private static func words(for failure: SSHFailure) -> String {

@@ -26,6 +26,8 @@ actor SSHConnection {
     private(set) var spares = SpareShells()
     /// Whether the server was told the password of the login user and did not take it; it is not told again.
     var isPasswordRefused = false
+    /// Whether the server showed another key than the one on record, which the policy lets pass; it is told no password.
+    var isHostKeyChanged = false
     /// What was learnt of becoming other users.
     var becomeWays = BecomeWays()
     /// Channels that were closed here and not yet by the server.

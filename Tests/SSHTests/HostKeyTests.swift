@@ -39,10 +39,35 @@ struct HostKeyTests {
         }
     }
 
-    @Test func `a host on record without its port is not taken for the one with a port`() async throws {
+    /// As ssh: what it says "found matching key w/out port" of.
+    @Test func `a host on record without its port is known by the same key, and by no other`() async throws {
         try await SSHServerFixture.with { server in
-            try server.write("known_hosts", "\(server.address) \(server.hostKey("ed25519"))\n")
-            #expect(await Script.failure(try server.host())?.code == .hostKey)
+            for type in ["ed25519", "ecdsa"] {
+                try server.write("known_hosts", "\(server.address) \(server.hostKey(type))\n")
+                #expect(try await Script.output(try server.host(), "echo in") == "in\n")
+                #expect(await Script.failure(try server.host { $0.hostKeyAlias = "alias" })?.code == .hostKey)
+            }
+            try server.write("known_hosts", "\(server.address) \(otherKey(server))\n")
+            let error = await Script.failure(try server.host())
+            #expect(error?.message.contains("not on record") == true, "\(String(describing: error))")
+            let key = server.hostKey("ed25519")
+            try server.write("known_hosts", "\(server.address) \(key)\n@revoked \(server.address) \(key)\n")
+            #expect(await Script.failure(try server.host())?.message.contains("revoked") == true)
+            try server.write(
+                "known_hosts",
+                "\(server.address) \(server.hostKey("ed25519"))\n\(server.recordName) \(otherKey(server))\n"
+            )
+            #expect(await Script.failure(try server.host())?.message.contains("CHANGED") == true)
+        }
+    }
+
+    @Test func `a new key may be accepted and forgotten`() async throws {
+        try await SSHServerFixture.with { server in
+            let host = try server.host {
+                $0.hostKeyPolicy = .acceptNew
+                $0.knownHostsFiles = ["/dev/null"]
+            }
+            #expect(try await Script.output(host, "echo in") == "in\n")
         }
     }
 

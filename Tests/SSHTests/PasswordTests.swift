@@ -71,6 +71,42 @@ struct PasswordTests {
         }
     }
 
+    @Test func `a password that was not taken is not told again by another connection`() async throws {
+        try await with(Self.plain) { server, user in
+            let host = try host(server, user, password: "not this one")
+            #expect(await Script.failure(host)?.code == .authentication)
+            let error = await Script.failure(host)
+            #expect(error?.message.contains("was refused before") == true, "\(String(describing: error))")
+            #expect(server.log.split(whereSeparator: \.isNewline).count { $0.contains("Failed password") } == 1)
+        }
+    }
+
+    @Test func `a server that shows another key than the one on record is told no password`() async throws {
+        try await with(Self.both) { server, user in
+            let stranger = server.read("stranger.pub").split(separator: " ").prefix(2).joined(separator: " ")
+            try server.write("known_hosts", "\(server.recordName) \(stranger)\n")
+            var host = try server.host {
+                $0.user = user.name
+                $0.privateKeyFiles = [server.path("stranger")]
+                $0.password = Secret(TestUser.password)
+                $0.hostKeyPolicy = .off
+            }
+            let error = await Script.failure(host)
+            #expect(error?.message.contains("not told the password") == true, "\(String(describing: error))")
+            #expect(!server.log.contains("Accepted"))
+            // A key proves nothing to whoever is in between that is of use elsewhere.
+            host = try server.host { $0.hostKeyPolicy = .off }
+            #expect(try await Script.output(host, "echo in") == "in\n")
+        }
+    }
+
+    @Test func `a way that the server does not take is passed over, and its question answered`() async throws {
+        try await with(Self.questions + ["PasswordAuthentication no"]) { server, user in
+            let host = try host(server, user, password: TestUser.password, [.password, .keyboardInteractive])
+            #expect(try await Script.output(host, "echo in") == "in\n")
+        }
+    }
+
     @Test func `a key that is taken comes first, and the password stays here`() async throws {
         try await with(Self.pam) { server, user in
             let host = try server.host {
@@ -125,7 +161,10 @@ struct PasswordTests {
 
     @Test(arguments: [
         (["Password: "], ["secret"], [String]()), (["user@node's password:"], ["secret"], []),
-        (["Verification code: "], [""], ["Verification code:"]), (["New password: "], [""], ["New password:"]),
+        (["Verification code: "], [""], ["Verification code:"]),
+        (["One-time password (OATH) for `joe': "], [""], ["One-time password (OATH) for `joe':"]),
+        (["Password for token: "], ["secret"], []), (["Enter PASSCODE: "], [""], ["Enter PASSCODE:"]),
+        (["New password: "], [""], ["New password:"]),
         (["Password: ", "Code: "], ["", ""], ["Password:", "Code:"]), ([], [], []),
     ])
     func `one question for a password is answered, and no other`(
