@@ -41,7 +41,12 @@ extension ActionContext {
     }
 
     /// The revision that the migration left on all members; `nil` when they were not migrated in this run, or differ.
+    ///
+    /// Where one member was migrated and the others were added to it, it is that member's.
     func migratedRevision() async throws(ActionFailure) -> Int64? {
+        if let seed = try await fact(ReseedFact.seed), !seed.isEmpty {
+            return try await fact("migrated_revision", of: seed).flatMap { Int64($0) }
+        }
         var revisions: Set<Int64> = []
         for target in cluster {
             guard let text = try await fact("migrated_revision", of: target.host.name), let number = Int64(text) else {

@@ -56,6 +56,10 @@ package struct EtcdNewCluster: Action {
         guard try await context.fact(ReseedFact.seed) == (try context.requiredTarget().host.name) else {
             return .notBegun("no new cluster was founded here")
         }
+        // Only asked while nobody is to be in it: what was added was taken back since, and its list has it still.
+        guard try await context.fact(ReseedFact.hasAdded) != "yes" else {
+            return .inDoubt("members were added to the new cluster, which are not in it any more")
+        }
         switch try await Service.step(service, "stopped", within: within).observe(context) {
         case .done: return .done(Evidence("the member is the only one of its cluster, and stopped"))
         case .notBegun(let why), .inDoubt(let why): return .inDoubt("a new cluster was founded, and \(why)")
@@ -94,8 +98,9 @@ package struct EtcdNewCluster: Action {
             )
         }
         _ = try await control("stopped", context)
-        _ = try await target.report(settings.removeCommand(timeout: context.timeout))
+        // First, so that a run that ends in between finds the settings, and asks once more.
         try await keep(after, context)
+        _ = try await target.report(settings.removeCommand(timeout: context.timeout))
         return Evidence(
             "member \(after.memberID) is the only one of cluster \(after.clusterID); snapshot \(snapshot["snapshot"] ?? "")",
             [
@@ -120,6 +125,7 @@ package struct EtcdNewCluster: Action {
         let data = MemberData(dataDir: dataDir, walDir: walDir, run: context.run)
         _ = try await target.report(data.restoreCommand(from: ColdBackup(path: path), timeout: context.timeout))
         try await context.facts.record(ReseedFact.seed, "")
+        try await context.facts.record(ReseedFact.hasAdded, "")
         return Evidence("the member is back as it was at its backup, log and all", ["backup": path])
     }
 
@@ -132,25 +138,12 @@ package struct EtcdNewCluster: Action {
             )
         }
         try await context.facts.record(ReseedFact.seed, try context.requiredTarget().host.name)
+        try await context.facts.record(ReseedFact.hasAdded, "")
     }
 
     private func refuseOthers(_ context: ActionContext, _ why: String) async throws(ActionFailure) {
         let name = try context.requiredTarget().host.name
-        let answers = await ClusterProbe.statuses(context.etcdNodes.filter { $0.name != name })
-        var problems: [String] = []
-        for (host, answer) in answers.sorted(by: { $0.key < $1.key }) {
-            switch answer {
-            case .success: problems.append("\(host): its member serves")
-            case .failure(let error) where error.code == .node: problems.append("\(error)")
-            case .failure: break
-            }
-        }
-        if problems.isEmpty { return }
-        throw ActionFailure(
-            "other members are not known to be stopped: \(why)",
-            problems: problems,
-            remedy: "stop them, and see that nothing starts them again"
-        )
+        try await context.demandStopped(context.etcdNodes.filter { $0.name != name }, because: why)
     }
 
     private func serving(_ node: EtcdNode) async throws(ActionFailure) -> MemberHealth {
@@ -192,6 +185,26 @@ extension Service {
     }
 }
 
+extension ActionContext {
+    /// Refuses where members may serve: they answer, or their nodes cannot be asked.
+    func demandStopped(_ nodes: [EtcdNode], because why: String) async throws(ActionFailure) {
+        var problems: [String] = []
+        for (host, answer) in await ClusterProbe.statuses(nodes).sorted(by: { $0.key < $1.key }) {
+            switch answer {
+            case .success: problems.append("\(host): its member serves")
+            case .failure(let error) where error.code == .node: problems.append("\(error)")
+            case .failure: break
+            }
+        }
+        if problems.isEmpty { return }
+        throw ActionFailure(
+            "other members are not known to be stopped: \(why)",
+            problems: problems,
+            remedy: "stop them, and see that nothing starts them again"
+        )
+    }
+}
+
 extension ActionTarget {
     /// Has a member change the member list.
     ///
@@ -202,9 +215,11 @@ extension ActionTarget {
         _ context: ActionContext
     ) async throws(ActionFailure) -> MembershipChange.Outcome {
         let report = try await report(change.command(etcdNode.settings, timeout: .seconds(40)))
-        guard let outcome = MembershipChange.Outcome(code: report["code"], said: report["said"] ?? "") else {
+        let said = report["said"] ?? ""
+        guard let outcome = MembershipChange.Outcome(code: report["code"], said: said) else {
             throw ActionFailure(
-                "the member list cannot be changed on \(host.name): \(report["said"] ?? "etcdctl ended with \(report["code"] ?? "nothing")")",
+                "the member list cannot be changed on \(host.name): "
+                    + (said.isEmpty ? "etcdctl ended with \(report["code"] ?? "nothing")" : said),
                 remedy: "see `etcdctl member list` there"
             )
         }

@@ -99,7 +99,8 @@ package struct EtcdRejoin: Action {
         return evidence
     }
 
-    private static let rejoined = "rejoined"
+    /// Of a host: its id in the new cluster, which it has joined.
+    static let rejoined = "rejoined"
 
     // MARK: - Pieces
 
@@ -127,7 +128,8 @@ package struct EtcdRejoin: Action {
         return (name, urls.split(separator: ",").map(String.init))
     }
 
-    /// Who is in the new cluster, asked again while it has no answer: it may be without a leader for a moment.
+    /// Who is in the new cluster, asked again while it has no answer: it may be without a leader for a moment, or
+    /// its node out of reach.
     private func members(
         _ seed: ActionTarget,
         _ context: ActionContext,
@@ -136,7 +138,7 @@ package struct EtcdRejoin: Action {
         while true {
             switch await ClusterProbe.health([seed.etcdNode])[seed.host.name] {
             case .success(let health)?: return health.list
-            case .failure(let error)? where error.code != .noAnswer:
+            case .failure(let error)? where error.code != .noAnswer && error.code != .node:
                 throw ActionFailure("the new cluster cannot be asked for its members: \(error)")
             case let answer:
                 let why = answer.flatMap { if case .failure(let error) = $0 { error.message } else { nil } } ?? ""
@@ -179,6 +181,12 @@ package struct EtcdRejoin: Action {
         until deadline: ContinuousClock.Instant
     ) async throws(ActionFailure) -> MemberList {
         var list = try await members(seed, context, until: deadline)
+        let isLearner = try await context.fact(ReseedFact.hasLearners) == "yes"
+        if let stale = Self.member(at: urls, in: list), !stale.isStarted, !isLearner, list.members.count == 2 {
+            // The one that is there has no quorum to remove it, and all that was ever agreed on.
+            try await empty(context)
+            return list
+        }
         if let stale = Self.member(at: urls, in: list), !stale.isStarted {
             // Who has not come up under this id may have left half of its data.
             list = try await change(seed, context, until: deadline) { list in
@@ -186,13 +194,17 @@ package struct EtcdRejoin: Action {
             }
         }
         if Self.member(at: urls, in: list) != nil { return list }
-        _ = try await Service.step(service, "stopped", within: within, mustBeClean: false).perform(context)
-        let data = MemberData(dataDir: dataDir, walDir: walDir, run: context.run)
-        _ = try await context.requiredTarget().report(data.emptyCommand(timeout: context.timeout))
-        let isLearner = try await context.fact(ReseedFact.hasLearners) == "yes"
+        try await empty(context)
+        try await context.facts.record(ReseedFact.hasAdded, "yes")
         return try await change(seed, context, until: deadline) { list in
             Self.member(at: urls, in: list) == nil ? .add(name: name, peerURLs: urls, isLearner: isLearner) : nil
         }
+    }
+
+    private func empty(_ context: ActionContext) async throws(ActionFailure) {
+        _ = try await Service.step(service, "stopped", within: within, mustBeClean: false).perform(context)
+        let data = MemberData(dataDir: dataDir, walDir: walDir, run: context.run)
+        _ = try await context.requiredTarget().report(data.emptyCommand(timeout: context.timeout))
     }
 
     /// A learner may vote when it has caught up, which the leader judges.
@@ -244,7 +256,9 @@ package struct EtcdRejoin: Action {
         do throws(EtcdProbeError) {
             let outcome = try await HealthyScript(settings: node.settings, within: left, raftIndex: index).run(on: node)
             if outcome.isSettled, outcome.health.isHealthy { return outcome.health }
-            throw EtcdProbeError(.noAnswer, host: node.name, outcome.health.complaints.joined(separator: "; "))
+            let complaints =
+                outcome.health.complaints + (outcome.isSettled ? [] : ["it has not come to raft index \(index)"])
+            throw EtcdProbeError(.noAnswer, host: node.name, complaints.joined(separator: "; "))
         } catch {
             throw ActionFailure(
                 "the member has joined, and is not healthy after \(within): \(error.message)",

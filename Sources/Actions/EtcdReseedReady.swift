@@ -104,6 +104,8 @@ enum ReseedFact {
     /// The host whose member founded the new cluster.
     static let seed = "reseed_seed"
     static let hasLearners = "reseed_has_learners"
+    /// Whether members were added to the new cluster since it was founded.
+    static let hasAdded = "reseed_has_added"
     /// Of a host.
     static let peerURLs = "reseed_peer_urls"
     static let name = "reseed_name"

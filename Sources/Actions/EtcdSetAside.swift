@@ -69,7 +69,19 @@ package struct EtcdSetAside: Action {
         return Evidence("the data is set aside as \(aside), and is kept there", ["path": aside, "backup": path])
     }
 
+    /// Refused while the new cluster may serve: it has the id of the old one, and would tell this member that it was removed.
     package func undo(_ context: ActionContext) async throws(ActionFailure) -> Evidence {
+        let name = try context.requiredTarget().host.name
+        var others: Set<String> = []
+        if let seed = try await context.fact(ReseedFact.seed) { others.insert(seed) }
+        for target in context.cluster {
+            let joined = try await context.fact(EtcdRejoin.rejoined, of: target.host.name) ?? ""
+            if !joined.isEmpty { others.insert(target.host.name) }
+        }
+        try await context.demandStopped(
+            context.etcdNodes.filter { others.contains($0.name) && $0.name != name },
+            because: "the new cluster must be down before this member may be in the old one"
+        )
         _ = try await context.requiredTarget().report(data(context).putBackCommand(timeout: context.timeout))
         try await context.record("set_aside", "")
         return Evidence("the data is back in its place")

@@ -149,8 +149,8 @@ package struct RollbackPlanner: Sendable {
             "run \(record.id) made a new cluster of its members, which cannot be taken back one by one",
             remedy:
                 "while it is halted, `pawl resume` goes on with it; by hand, with writers stopped: (1) stop etcd on all hosts; "
-                + "(2) on each, move `member` in the data directory away, and copy it back from `tree` in the run's backup with "
-                + "`cp -a`; (3) start etcd on all hosts together. v3 writes since are lost"
+                + "(2) on each, move `member` in the data directory away, and a WAL directory that is elsewhere, and copy them "
+                + "back from `tree` in the run's backup with `cp -a`; (3) start etcd on all hosts together. v3 writes since are lost"
         )
     }
 

@@ -7,7 +7,7 @@ import Remote
 /// What is set aside is renamed, never copied and never removed, so that it can be put back at once and as it was.
 package struct MemberData: Sendable, Hashable {
     package var dataDir: String
-    /// Where the WAL is when it is not in the data dir.
+    /// Where the WAL is when it is not in `member` of the data dir, with which it would go and come.
     package var walDir: String?
     package var run: String
 
@@ -24,11 +24,14 @@ package struct MemberData: Sendable, Hashable {
         _ timeout: Duration,
         backup: String = ""
     ) -> RemoteCommand {
-        RemoteCommand(
+        // A script that has outlived its connection is waited for, with time left to say that it was in vain.
+        let patience = max(1, timeout.components.seconds - min(10, timeout.components.seconds / 4))
+        return RemoteCommand(
             "\(label) \(dataDir)",
             script: NodeReport.prelude
                 + NodeReport.assignments([
-                    "DATA": dataDir, "WALDIR": walDir ?? "", "RUN": ColdBackup.fileName(run), "BACKUP": backup,
+                    "PATIENCE": String(patience), "DATA": dataDir, "WALDIR": walDir ?? "",
+                    "RUN": ColdBackup.fileName(run), "BACKUP": backup,
                 ]) + ColdBackup.shellFunctions + Self.functions + body,
             effect: effect,
             timeout: timeout
@@ -70,7 +73,7 @@ package struct MemberData: Sendable, Hashable {
         aside=$data/member.pawl-$RUN
         wal=
         if [ -n "$WALDIR" ]; then
-          wal=$(readlink -m -- "$WALDIR"); case "$wal/" in "$data"/*) wal= ;; esac
+          wal=$(readlink -m -- "$WALDIR"); case "$wal/" in "$data"/member/*) wal= ;; esac
         fi
         tell_aside() {
           say path "$aside"
@@ -83,7 +86,7 @@ package struct MemberData: Sendable, Hashable {
 
     private static let lock = #"""
         exec 9<"$data"
-        flock -n 9 || fail "another step of pawl is at work on $data" "wait for it to end"
+        flock -w "$PATIENCE" 9 || fail "another step of pawl is at work on $data" "wait for it to end"
         refuse_in_use "$data"
         if [ -n "$wal" ] && [ -e "$wal" ]; then refuse_in_use "$wal"; fi
 

@@ -42,6 +42,8 @@ extension MembershipChange {
         package init?(code: String?, said: String) {
             if code == "0" {
                 self = .done
+            } else if code == "124" {
+                self = .notYet("etcdctl did not end in time")
             } else if Self.passing.contains(where: said.contains) {
                 self = .notYet(said)
             } else {
@@ -56,6 +58,8 @@ extension MembershipChange {
         private static let passing = [
             "unhealthy cluster", "not enough started members", "in sync with leader",
             "request timed out", "leader changed", "no leader", "context deadline exceeded",
+            // What says that the change was made, by a try whose answer was lost, and is not in this member's list yet.
+            "Peer URLs already exists", "member not found", "can only promote a learner member",
         ]
     }
 }

@@ -74,8 +74,9 @@ package struct UnitSettings: Sendable, Hashable {
     }
 
     private static let functions = #"""
-        dropin=/etc/systemd/system/$UNIT.d/98-pawl-settings.conf
-        settings=/etc/systemd/system/$UNIT.d/98-pawl-settings.env
+        # systemd reads drop-ins in the order of their names; that of `systemctl edit` is override.conf.
+        dropin=/etc/systemd/system/$UNIT.d/zzz-pawl-settings.conf
+        settings=/etc/systemd/system/$UNIT.d/zzz-pawl-settings.env
         drop() {
           if [ -e "$dropin" ] || [ -e "$settings" ]; then
             rm -f -- "$dropin" "$settings"; rmdir -- "${dropin%/*}" 2>/dev/null
@@ -84,7 +85,7 @@ package struct UnitSettings: Sendable, Hashable {
         }
         exec_start() {
           systemctl cat -- "$UNIT" 2>/dev/null | awk '
-            /^# \// { own = ($2 ~ /98-pawl-settings/) }
+            /^# \// { own = ($2 ~ /zzz-pawl-settings/) }
             own { next }
             { line = line $0; if (sub(/\\$/, " ", line)) next
               if (line ~ /^ExecStart=/) { sub(/^ExecStart=/, "", line); if (line == "") n = 0; else all[++n] = line }
@@ -111,6 +112,15 @@ package struct UnitSettings: Sendable, Hashable {
         case " $(systemctl show -p DropInPaths -- "$UNIT") " in
           *"$dropin"*) ;;
           *) fail "systemd does not read $dropin" "see systemctl cat $UNIT" ;;
+        esac
+        # What is read behind it, as a drop-in whose name sorts later, would win.
+        case $(systemctl show -p ExecStart -- "$UNIT") in
+          *"$FLAGS"*) ;;
+          *) fail "$UNIT does not start etcd with $FLAGS" "see systemctl cat $UNIT" ;;
+        esac
+        case $(systemctl show -p EnvironmentFiles -- "$UNIT" | tail -n 1) in
+          *"$settings"*) ;;
+          *) fail "$UNIT reads another file of the environment behind $settings" "see systemctl cat $UNIT" ;;
         esac
         """#
 

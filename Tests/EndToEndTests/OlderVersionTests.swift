@@ -40,7 +40,21 @@ extension EndToEnd {
             let directory = try #require(Self.programs("3.3.25"))
             try await ClusterFixture.with(options: LabOptions(etcdDirectory: directory)) { cluster in
                 try await cluster.seed(LabSeed(keys: 200))
-                let output = try await cluster.pawl(cluster.runArguments(ClusterFixture.reseed, ClusterFixture.json))
+                // Killed while the first one is in the list and has not come up: the other has no quorum then.
+                let first = try await cluster.rollingOrder()[0]
+                try await first.replaceProgram(
+                    "/usr/bin/etcd",
+                    with: #"[ "${ETCD_INITIAL_CLUSTER_STATE-}" != existing ] || sleep 600; exec $ORIGINAL "$@""#
+                )
+                let arguments = cluster.runArguments(ClusterFixture.reseed, ClusterFixture.json)
+                try await cluster.expectKilled(arguments) { _ in
+                    try await first.check(
+                        "n=0; until pgrep -f '^sleep 600' >/dev/null; do n=$((n + 1)); [ $n -lt 600 ] || exit 1; sleep 0.1; done"
+                    )
+                }
+                try await first.restoreProgram("/usr/bin/etcd")
+                try await first.check("pkill -f '^sleep 600' || true")
+                let output = try await cluster.pawl(cluster.resumeArguments)
                 #expect(output.exitCode == 0, "\(output.all)")
                 #expect(output.all.contains("does not take a change of its members yet"), "\(output.all)")
                 try await cluster.expectMigrated()

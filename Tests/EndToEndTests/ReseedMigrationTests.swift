@@ -64,6 +64,41 @@ extension EndToEnd {
             }
         }
 
+        /// The WAL in the data directory and not in `member`, and a drop-in of the operator's own that says how etcd starts.
+        @Test func `a WAL directory beside the member, and a unit of one's own, go there and back`() async throws {
+            var options = LabOptions()
+            options.etcd = .init(environment: ["ETCD_WAL_DIR": "/var/lib/etcd/default/wal"])
+            try await ClusterFixture.with(options: options) { cluster in
+                for node in cluster.nodes {
+                    try await node.check(
+                        """
+                        mkdir -p /etc/systemd/system/etcd.service.d
+                        printf '%s\\n' '[Service]' ExecStart= 'ExecStart=/usr/bin/etcd --force-new-cluster=false' \\
+                          >/etc/systemd/system/etcd.service.d/override.conf
+                        systemctl daemon-reload; systemctl restart etcd
+                        """
+                    )
+                }
+                try await cluster.seed(LabSeed(keys: 200))
+                let order = try await cluster.rollingOrder()
+                let before = try await Self.members(of: cluster)
+                try await order[1].replaceProgram(
+                    "/usr/bin/etcd",
+                    with: #"[ "${ETCD_INITIAL_CLUSTER_STATE-}" != existing ] || exit 1; exec $ORIGINAL "$@""#
+                )
+                let output = try await cluster.pawl(Self.arguments(cluster))
+                #expect(output.exitCode == 3, "\(output.all)")
+                #expect(try output.report().step == "Join the new cluster", "\(output.all)")
+                #expect(try await Self.members(of: cluster) == before)
+                try await cluster.expectServingV2()
+                try await order[1].restoreProgram("/usr/bin/etcd")
+                // As what it was started as it would be no etcd that the unit starts by itself.
+                try await order[1].check("systemctl restart etcd")
+                try await cluster.expectServingV2()
+                try await cluster.expectResumed()
+            }
+        }
+
         @Test func `a controller that is killed in each phase in turn is resumed to the same end`() async throws {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 200))
