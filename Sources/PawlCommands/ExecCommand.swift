@@ -38,7 +38,8 @@ struct ExecCommand: AsyncParsableCommand {
     var become = false
     @Option(
         name: .long,
-        help: "Whom -b runs it as (default: root). The inventory's ansible_become_user wins, as in Ansible."
+        help:
+            "Whom -b runs it as (default: whom ansible.cfg names, or root). The inventory's ansible_become_user wins, as in Ansible."
     )
     var becomeUser: String?
     @Option(

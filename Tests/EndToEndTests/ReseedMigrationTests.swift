@@ -43,23 +43,7 @@ extension EndToEnd {
         @Test func `a member that cannot join brings all back to their old cluster`() async throws {
             try await ClusterFixture.with { cluster in
                 try await cluster.seed(LabSeed(keys: 200))
-                let order = try await cluster.rollingOrder()
-                let before = try await Self.members(of: cluster)
-                // It starts with its own data, and not to join.
-                try await order[1].replaceProgram(
-                    "/usr/bin/etcd",
-                    with: #"[ "${ETCD_INITIAL_CLUSTER_STATE-}" != existing ] || exit 1; exec $ORIGINAL "$@""#
-                )
-                let output = try await cluster.pawl(Self.arguments(cluster))
-                #expect(output.exitCode == 3, "\(output.all)")
-                let report = try output.report()
-                #expect(report.step == "Join the new cluster" && report.host == order[1].name, "\(report)")
-                #expect(report.members.allSatisfy { $0.state == "v2" }, "\(report)")
-                #expect(try await Self.members(of: cluster) == before)
-                try await cluster.expectServingV2()
-                let asides = try await Self.asides(of: cluster)
-                #expect(asides == 0)
-                try await order[1].restoreProgram("/usr/bin/etcd")
+                _ = try await Self.expectJoinFailedAndAllBack(cluster)
                 try await cluster.expectResumed()
             }
         }
@@ -80,20 +64,9 @@ extension EndToEnd {
                     )
                 }
                 try await cluster.seed(LabSeed(keys: 200))
-                let order = try await cluster.rollingOrder()
-                let before = try await Self.members(of: cluster)
-                try await order[1].replaceProgram(
-                    "/usr/bin/etcd",
-                    with: #"[ "${ETCD_INITIAL_CLUSTER_STATE-}" != existing ] || exit 1; exec $ORIGINAL "$@""#
-                )
-                let output = try await cluster.pawl(Self.arguments(cluster))
-                #expect(output.exitCode == 3, "\(output.all)")
-                #expect(try output.report().step == "Join the new cluster", "\(output.all)")
-                #expect(try await Self.members(of: cluster) == before)
-                try await cluster.expectServingV2()
-                try await order[1].restoreProgram("/usr/bin/etcd")
+                let node = try await Self.expectJoinFailedAndAllBack(cluster)
                 // As what it was started as it would be no etcd that the unit starts by itself.
-                try await order[1].check("systemctl restart etcd")
+                try await node.check("systemctl restart etcd")
                 try await cluster.expectServingV2()
                 try await cluster.expectResumed()
             }
@@ -117,6 +90,30 @@ extension EndToEnd {
                 }
                 try await cluster.expectResumed()
             }
+        }
+
+        /// Runs until a member cannot join, and expects that all are back in their old cluster.
+        ///
+        /// - Returns: that member; its etcd can join again.
+        private static func expectJoinFailedAndAllBack(_ cluster: ClusterFixture) async throws -> LabNode {
+            let node = try await cluster.rollingOrder()[1]
+            let before = try await members(of: cluster)
+            // It starts with its own data, and not to join.
+            try await node.replaceProgram(
+                "/usr/bin/etcd",
+                with: #"[ "${ETCD_INITIAL_CLUSTER_STATE-}" != existing ] || exit 1; exec $ORIGINAL "$@""#
+            )
+            let output = try await cluster.pawl(arguments(cluster))
+            #expect(output.exitCode == 3, "\(output.all)")
+            let report = try output.report()
+            #expect(report.step == "Join the new cluster" && report.host == node.name, "\(report)")
+            #expect(report.members.allSatisfy { $0.state == "v2" }, "\(report)")
+            #expect(try await members(of: cluster) == before)
+            try await cluster.expectServingV2()
+            let asides = try await asides(of: cluster)
+            #expect(asides == 0)
+            try await node.restoreProgram("/usr/bin/etcd")
+            return node
         }
 
         private static func arguments(_ cluster: ClusterFixture) -> [String] {

@@ -53,7 +53,7 @@ enum VariableRules {
     /// The port that a value stands for.
     static func port(_ value: Value) -> Int? { whole(value).flatMap { (1...65535).contains($0) ? $0 : nil } }
 
-    private static func seconds(_ value: Value) -> Int? { whole(value).flatMap { $0 > 0 ? $0 : nil } }
+    private static func seconds(_ value: Value) -> Int? { whole(value).flatMap { $0 >= 0 ? $0 : nil } }
 
     private static func whole(_ value: Value) -> Int? {
         switch value {
