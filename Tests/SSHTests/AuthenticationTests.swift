@@ -179,13 +179,10 @@ struct AuthenticationTests {
         .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/sudo"), "sudo is not installed")
     )
     func `where sudo says no, the script does not run`() async throws {
-        let user = "pawl\(Int.random(in: 10_000...99_999))"
-        try await SSHServerFixture.sh("useradd -M -d / -s /bin/sh -p '*' \(user)")
-        let result: Result<Void, any Error>
-        do {
+        try await TestUser.with { user in
             try await SSHServerFixture.with { server in
-                let host = try server.host { $0.user = user }
-                #expect(try await Script.output(host, "id -un") == user + "\n")
+                let host = try server.host { $0.user = user.name }
+                #expect(try await Script.output(host, "id -un") == user.name + "\n")
                 let error = await Script.failure(
                     host.elevated(as: "root"),
                     "echo ran >\(server.path("ran"))"
@@ -194,13 +191,8 @@ struct AuthenticationTests {
                 #expect(error?.isNotBegun == true)
                 #expect(error?.remedy?.contains("NOPASSWD") == true)
                 #expect(server.read("ran").isEmpty)
-                #expect(try await Script.output(host, "id -un") == user + "\n")
+                #expect(try await Script.output(host, "id -un") == user.name + "\n")
             }
-            result = .success(())
-        } catch {
-            result = .failure(error)
         }
-        try await SSHServerFixture.sh("userdel \(user)")
-        try result.get()
     }
 }

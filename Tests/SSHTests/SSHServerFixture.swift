@@ -50,7 +50,7 @@ struct SSHServerFixture: Sendable {
     ) async throws {
         let server = SSHServerFixture(
             directory: FileManager.default.temporaryDirectory.path + "/pawl-sshd-\(UUID().uuidString)",
-            address: "127.\(Int.random(in: 1...250)).\(Int.random(in: 1...250)).\(Int.random(in: 2...250))",
+            address: DistinctNumber.network() + ".2",
             port: Int.random(in: 20_000...32_000),
             release: release
         )

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import TestSupport
 
 /// A user of this machine for one test, with a password, and rules of `sudo` and `doas`; all of it goes afterwards.
 struct TestUser: Sendable {
@@ -23,9 +24,11 @@ struct TestUser: Sendable {
         doas: [String] = [],
         _ body: (TestUser) async throws -> Void
     ) async throws {
-        let user = TestUser(name: "pawl\(Int.random(in: 10_000...99_999))", hasDoas: !doas.isEmpty)
+        let user = TestUser(name: DistinctNumber.name("pawl"), hasDoas: !doas.isEmpty)
+        // Not in what follows: a user that was there before is not the test's to remove.
+        try await SSHServerFixture.sh("useradd -M -d '\(home)' -s '\(shell)' \(user.name)")
         do {
-            try await user.make(shell, home, sudo, doas)
+            try await user.give(sudo, doas)
             try await body(user)
         } catch {
             await user.remove()
@@ -34,8 +37,8 @@ struct TestUser: Sendable {
         await user.remove()
     }
 
-    private func make(_ shell: String, _ home: String, _ sudo: [String], _ doas: [String]) async throws {
-        try await SSHServerFixture.sh("useradd -M -d '\(home)' -s '\(shell)' \(name)")
+    /// Gives the user the password and the rules.
+    private func give(_ sudo: [String], _ doas: [String]) async throws {
         let entry = URL(fileURLWithPath: NSTemporaryDirectory()).appending(path: "\(name)-password").path
         try "\(name):\(Self.password)\n".write(toFile: entry, atomically: true, encoding: .utf8)
         try await SSHServerFixture.sh("chpasswd <'\(entry)'; code=$?; rm -f '\(entry)'; exit $code")

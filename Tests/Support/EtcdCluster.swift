@@ -37,7 +37,7 @@ package struct EtcdCluster: Sendable {
         arguments: [String] = ["--enable-v2=true"],
         _ body: (EtcdCluster) async throws -> Void
     ) async throws {
-        let net = "127.\(Int.random(in: 1...250)).\(Int.random(in: 1...250))"
+        let net = DistinctNumber.network()
         // In memory where that is possible: a shared disk makes each fsync of each member slow.
         let isInMemory = FileManager.default.isWritableFile(atPath: "/dev/shm")
         let parent = isInMemory ? "/dev/shm" : FileManager.default.temporaryDirectory.path
