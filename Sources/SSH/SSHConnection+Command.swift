@@ -100,7 +100,7 @@ extension SSHConnection {
             isCareful: !spares.isProven(elevation)
         )
         let shell = waiting ?? FramedShell(frame, password: endpoint.become.password)
-        let prefix = waiting == nil ? shell.frame.inputPrefix : CommandFrame.waitingInput(for: request.script)
+        let prefix = waiting == nil ? frame.inputPrefix : shell.frame.waitingInput(for: request.script)
         return ChannelTransfer(
             shell,
             input: try InputReader(prefix: prefix, request.input, onProgress: request.onProgress),

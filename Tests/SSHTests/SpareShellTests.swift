@@ -12,12 +12,13 @@ import Testing
 struct SpareShellTests {
     /// Tells who it is, and which shells wait on its session, as soon as there is one or when it has looked long enough.
     ///
-    /// They are this shell's cousins: below the same sshd, and not above this script.
+    /// They are below the same sshd and not above this script. A shell that waited is right below it itself, another has
+    /// one around it.
     private static let whoWaits = """
-        session=$(cut -d ' ' -f 4 /proc/$PPID/stat)
+        \(Script.session)
         for look in $(seq 200); do
           found=
-          for pid in $(ps -o pid= --ppid $session); do [ $pid = $PPID ] || found="$found $(ps -o pid= --ppid $pid)"; done
+          for pid in $(ps -o pid= --ppid $session); do [ $pid = $mine ] || found="$found $pid"; done
           [ -z "${found# }" ] || break
           sleep 0.05
         done
@@ -49,11 +50,11 @@ struct SpareShellTests {
             let odd = #"it's a "$HOME" `id` \\ \' ! * ; & | ü € \t \0101 %s ~ # {a,b}"# + "\t\u{7f}"
             for lines in [0, 10, 4000] {
                 let filler = String(repeating: "# ä line of some length that says nothing\n", count: lines)
-                let script = filler + "cat <<'END'\n\(odd)\nEND\ncat; echo $0 $#; exit 9\n\n\n"
+                let script = filler + "cat <<'END'\n\(odd)\nEND\ncat; echo $#; exit 9\n\n\n"
                 for _ in 0..<4 {
                     let result = try await host.run(RemoteCommand("odd", script: script, effect: .readOnly))
                     #expect(result.exitCode == 9)
-                    #expect(result.output == odd + "\nsh 0\n")
+                    #expect(result.output == odd + "\n0\n")
                 }
             }
             await host.close()
@@ -66,16 +67,13 @@ struct SpareShellTests {
             let count = "echo x >>\(server.path("count"))"
             for _ in 0..<3 {
                 _ = try await Script.output(host, "sleep 0.3")
-                // The waiting shells are this shell's cousins: below the same sshd, and not above this script. What they
-                // started sees the end of its input; the server tells of that before it tells of this script's end.
-                let session = "$(cut -d ' ' -f 4 /proc/$PPID/stat)"
+                // The server tells of their end before it tells of this script's.
                 let kill = """
-                    outer=; inner=
-                    for pid in $(ps -o pid= --ppid \(session)); do
-                      [ $pid = $PPID ] || { outer="$outer $pid"; inner="$inner $(ps -o pid= --ppid $pid)"; }
-                    done
-                    kill -9 $outer
-                    for pid in $outer $inner; do while [ -d /proc/$pid ]; do sleep 0.05; done; done; sleep 0.5
+                    \(Script.session)
+                    waiting=
+                    for pid in $(ps -o pid= --ppid $session); do [ $pid = $mine ] || waiting="$waiting $pid"; done
+                    kill -9 $waiting
+                    for pid in $waiting; do while [ -d /proc/$pid ]; do sleep 0.05; done; done; sleep 0.5
                     """
                 _ = try await Script.output(host, kill)
                 _ = try await host.run(RemoteCommand("count", script: count, effect: .mutating))
@@ -127,7 +125,7 @@ struct SpareShellTests {
         try await SSHServerFixture.with { server in
             let host = try server.host()
             _ = try await Script.output(host, ":")
-            let session = try await Script.output(host, "sleep 0.3; cut -d ' ' -f 4 /proc/$PPID/stat").dropLast()
+            let session = try await Script.sessionProcess(of: host)
             await host.close()
             let gone = "i=0; while [ -d /proc/\(session) ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done; echo $i"
             let left = try await LocalHost(name: "here").run(RemoteCommand("look", script: gone, effect: .readOnly))
