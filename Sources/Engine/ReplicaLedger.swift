@@ -22,6 +22,8 @@ actor ReplicaLedger {
         case more(String)
     }
 
+    private static let nothing = ReplicaExtent(records: 0, facts: 0)
+
     let run: String
     /// The first line of this run's replicas.
     nonisolated let header: String
@@ -58,14 +60,10 @@ actor ReplicaLedger {
         hasWritten = true
         let before = known.removeValue(forKey: place)
         let entry = RunReplica.Entry(occasion, step: step, attempt: attempt, at: Date(), writer: writer)
-        // In this order: facts that come in between are of no harm, a fact's record is never missing.
-        let records = try await store.records(of: run)
-        let facts = try await store.factHistory(of: run)
-        underway[place] = ReplicaExtent(records: records.count, facts: facts.count)
-        if let before {
-            return .more(try ReplicaText.entry(entry, records: records, facts: facts, beyond: before))
-        }
-        return .whole(try opening + ReplicaText.entry(entry, records: records, facts: facts))
+        let new = try await store.log(of: run, beyond: before ?? Self.nothing)
+        underway[place] = new.end
+        let line = try ReplicaText.entry(entry, new)
+        return before == nil ? .whole(opening + line) : .more(line)
     }
 
     /// The command was begun behind its text, and its end was seen.
@@ -75,24 +73,20 @@ actor ReplicaLedger {
 
     /// The whole run as it stands, for a node on which nothing is being done.
     func standing(_ occasion: RunReplica.Occasion) async throws(JournalError) -> String {
-        let records = try await store.records(of: run)
-        let facts = try await store.factHistory(of: run)
         let entry = RunReplica.Entry(occasion, at: Date(), writer: writer)
-        return try opening + ReplicaText.entry(entry, records: records, facts: facts)
+        return try opening + ReplicaText.entry(entry, await store.log(of: run, beyond: Self.nothing))
     }
 
     /// What is left on a node of a run that has ended.
     func marker(_ state: RunState, playbook: String, planDigest: String) async throws(JournalError) -> RunMarker {
-        let records = try await store.records(of: run).count
-        let facts = try await store.factHistory(of: run).count
-        return RunMarker(
+        RunMarker(
             run: run,
             state: state,
             playbook: playbook,
             planDigest: planDigest,
             at: Date(),
             writer: writer,
-            extent: ReplicaExtent(records: records, facts: facts)
+            extent: try await store.log(of: run, beyond: Self.nothing).end
         )
     }
 }

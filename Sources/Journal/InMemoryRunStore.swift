@@ -148,6 +148,17 @@ package final class InMemoryRunStore: RunStore {
         }
     }
 
+    package func log(of run: String, beyond extent: ReplicaExtent) async throws(JournalError) -> RunLog {
+        try access { (contents) throws(JournalError) in
+            _ = try Self.index(of: run, in: contents)
+            return RunLog(
+                records: Array(contents.records.filter { $0.run == run }.dropFirst(extent.records)),
+                facts: Array(contents.facts.filter { $0.run == run }.dropFirst(extent.facts)),
+                from: extent
+            )
+        }
+    }
+
     package func acquireController(run: String) async throws(JournalError) -> ControllerLock {
         let holder = ControllerHolder.current(run: run)
         try access { (contents) throws(JournalError) in

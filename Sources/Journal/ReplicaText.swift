@@ -63,31 +63,27 @@ package enum ReplicaText {
         return try header(run.id) + "\n" + line(Line(base: try packed(base)))
     }
 
-    /// The line of one entry, with what the journal has beyond the extent.
+    /// The line of one entry, with what the journal has beyond what the node has.
     ///
     /// - Parameters:
     ///   - entry: why it is written.
-    ///   - records: all records of the run.
-    ///   - facts: all facts of the run.
-    ///   - known: what the node has already.
+    ///   - new: begins where what the node has ends.
     /// - Returns: the line, with its newline.
     /// - Throws: `invalid` when it would be too long.
     package static func entry(
         _ entry: RunReplica.Entry,
-        records: [StepRecord],
-        facts: [FactRecord],
-        beyond known: ReplicaExtent = ReplicaExtent(records: 0, facts: 0)
+        _ new: RunLog
     ) throws(JournalError) -> String {
         let log = Log(
-            records: Array(RunReplica.renumbered(records).dropFirst(known.records)),
-            facts: facts.dropFirst(known.facts).map { $0.normalized() }
+            records: RunReplica.renumbered(new.records, after: new.start.records),
+            facts: new.facts.map { $0.normalized() }
         )
         return try line(
             Line(
                 entry: EntryLine(
                     at: entry.at,
                     attempt: entry.attempt,
-                    extent: ReplicaExtent(records: records.count, facts: facts.count),
+                    extent: new.end,
                     log: try packed(log),
                     occasion: entry.occasion,
                     step: entry.step,
@@ -129,7 +125,7 @@ package enum ReplicaText {
     /// The whole of a replica as its opening and one entry.
     package static func text(of replica: RunReplica) throws(JournalError) -> String {
         try opening(replica.run, playbook: replica.playbook)
-            + entry(replica.entry, records: replica.records, facts: replica.facts)
+            + entry(replica.entry, RunLog(records: replica.records, facts: replica.facts))
             + (replica.exitCode.map { "{\"ended\":\($0)}\n" } ?? "")
     }
 

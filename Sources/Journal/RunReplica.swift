@@ -81,11 +81,11 @@ package struct RunReplica: Hashable, Sendable {
     /// How much of the journal it holds.
     package var extent: ReplicaExtent { ReplicaExtent(records: records.count, facts: facts.count) }
 
-    /// Records as a replica has them.
-    package static func renumbered(_ records: [StepRecord]) -> [StepRecord] {
+    /// Records as a replica has them, which has so many before them.
+    package static func renumbered(_ records: [StepRecord], after count: Int = 0) -> [StepRecord] {
         records.enumerated().map { index, record in
             var record = record.normalized()
-            record.sequence = Int64(index + 1)
+            record.sequence = Int64(count + index + 1)
             return record
         }
     }

@@ -47,6 +47,9 @@ package protocol RunStore: Sendable {
     /// Every fact of a run in the order in which they were recorded, earlier values too.
     func factHistory(of run: String) async throws(JournalError) -> [FactRecord]
 
+    /// What a run has written beyond an extent, as of one moment.
+    func log(of run: String, beyond extent: ReplicaExtent) async throws(JournalError) -> RunLog
+
     /// Takes the journal for a run, for as long as the returned lock lives. Only one controller at a time may have it.
     ///
     /// It keeps two controllers on one machine apart; on the nodes there is a lock of its own for the rest. The kernel

@@ -46,13 +46,17 @@ extension SQLiteRunStore {
     package func records(of run: String) async throws(JournalError) -> [StepRecord] {
         try await read { database in
             try Self.requireRun(run, database)
-            return try Row.fetchAll(
-                database,
-                sql: "SELECT * FROM step WHERE run = ? ORDER BY sequence",
-                arguments: [run]
-            )
-            .map { try StepRecord(row: $0) }
+            return try Self.records(of: run, beyond: 0, database)
         }
+    }
+
+    private static func records(of run: String, beyond count: Int, _ database: Database) throws -> [StepRecord] {
+        try Row.fetchAll(
+            database,
+            sql: "SELECT * FROM step WHERE run = ? ORDER BY sequence LIMIT -1 OFFSET ?",
+            arguments: [run, count]
+        )
+        .map { try StepRecord(row: $0) }
     }
 
     package func setState(
@@ -139,12 +143,27 @@ extension SQLiteRunStore {
     package func factHistory(of run: String) async throws(JournalError) -> [FactRecord] {
         try await read { database in
             try Self.requireRun(run, database)
-            return try Row.fetchAll(
-                database,
-                sql: "SELECT * FROM fact WHERE run = ? ORDER BY sequence",
-                arguments: [run]
+            return try Self.facts(of: run, beyond: 0, database)
+        }
+    }
+
+    private static func facts(of run: String, beyond count: Int, _ database: Database) throws -> [FactRecord] {
+        try Row.fetchAll(
+            database,
+            sql: "SELECT * FROM fact WHERE run = ? ORDER BY sequence LIMIT -1 OFFSET ?",
+            arguments: [run, count]
+        )
+        .map { try FactRecord(row: $0) }
+    }
+
+    package func log(of run: String, beyond extent: ReplicaExtent) async throws(JournalError) -> RunLog {
+        try await read { database in
+            try Self.requireRun(run, database)
+            return RunLog(
+                records: try Self.records(of: run, beyond: extent.records, database),
+                facts: try Self.facts(of: run, beyond: extent.facts, database),
+                from: extent
             )
-            .map { try FactRecord(row: $0) }
         }
     }
 

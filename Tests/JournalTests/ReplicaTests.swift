@@ -52,13 +52,15 @@ import Testing
         let whole = try ReplicaText.text(of: Self.replica(2, 1))
         let more = try ReplicaText.entry(
             Self.entry("steps.2/n1"),
-            records: Self.records,
-            facts: Self.facts,
-            beyond: ReplicaExtent(records: 2, facts: 1)
+            RunLog(
+                records: Array(Self.records.dropFirst(2)),
+                facts: Array(Self.facts.dropFirst()),
+                from: ReplicaExtent(records: 2, facts: 1)
+            )
         )
         let read = try ReplicaText.read(Array((whole + "{\"ended\":0}\n" + more).utf8))
         #expect(read == Self.replica(5, 3, "steps.2/n1"))
-        let all = try ReplicaText.entry(Self.entry(), records: Self.records, facts: Self.facts)
+        let all = try ReplicaText.entry(Self.entry(), RunLog(records: Self.records, facts: Self.facts))
         #expect(more.utf8.count < all.utf8.count)
     }
 
@@ -66,9 +68,11 @@ import Testing
         let whole = try ReplicaText.text(of: Self.replica(2, 1))
         let more = try ReplicaText.entry(
             Self.entry("steps.2/n1"),
-            records: Self.records,
-            facts: Self.facts,
-            beyond: ReplicaExtent(records: 2, facts: 1)
+            RunLog(
+                records: Array(Self.records.dropFirst(2)),
+                facts: Array(Self.facts.dropFirst()),
+                from: ReplicaExtent(records: 2, facts: 1)
+            )
         )
         for length in [0, 1, more.utf8.count / 2, more.utf8.count - 1] {
             let cut = Array(whole.utf8) + Array(more.utf8.prefix(length))
@@ -101,12 +105,14 @@ import Testing
 
     @Test func `a hole, a line out of place and another run's records are damage`() async throws {
         let opening = try ReplicaText.opening(sampleRun("a1"), playbook: "x")
-        let first = try ReplicaText.entry(Self.entry(), records: Array(Self.records.prefix(2)), facts: [])
+        let first = try ReplicaText.entry(Self.entry(), RunLog(records: Array(Self.records.prefix(2)), facts: []))
         let third = try ReplicaText.entry(
             Self.entry(),
-            records: Self.records,
-            facts: [],
-            beyond: ReplicaExtent(records: 3, facts: 0)
+            RunLog(
+                records: Array(Self.records.dropFirst(3)),
+                facts: [],
+                from: ReplicaExtent(records: 3, facts: 0)
+            )
         )
         #expect(await problem(opening + first + third)?.message == "an entry is missing in it")
         #expect(await problem(opening + "{\"ended\":0}\n" + first)?.code == .corrupt)
@@ -114,12 +120,11 @@ import Testing
         #expect(await problem(opening + first + "\n")?.code == .corrupt)
         #expect(await problem(opening + first + "{\"ended\":0,\"more\":1}\n")?.code == .corrupt)
         #expect(await problem(first)?.code == .corrupt)
-        let other = try ReplicaText.entry(Self.entry(), records: [sampleStep("b1")], facts: [])
+        let other = try ReplicaText.entry(Self.entry(), RunLog(records: [sampleStep("b1")], facts: []))
         #expect(await problem(opening + other)?.message == "it mixes several runs")
         let nameless = try ReplicaText.entry(
             RunReplica.Entry(.performing, at: Date(), writer: Self.writer),
-            records: [],
-            facts: []
+            RunLog(records: [], facts: [])
         )
         #expect(await problem(opening + nameless)?.code == .corrupt)
     }

@@ -123,6 +123,25 @@ enum StoreKind: String, CaseIterable, Sendable {
     }
 
     @Test(arguments: StoreKind.allCases)
+    func `a run's log goes on behind what is known of it`(_ kind: StoreKind) async throws {
+        try await kind.withStore { store, _ in
+            for run in ["a1", "b1"] {
+                try await store.create(sampleRun(run))
+                for step in 1...3 { try await store.append(sampleStep(run, "steps.\(step)/n1")) }
+                for value in ["x", "y"] { try await store.recordFact("name", run + value, of: run) }
+            }
+            for known in [(0, 0), (1, 0), (0, 2), (2, 1), (3, 2)] {
+                let log = try await store.log(of: "b1", beyond: ReplicaExtent(records: known.0, facts: known.1))
+                #expect(log.records == Array(try await store.records(of: "b1").dropFirst(known.0)))
+                #expect(log.facts == Array(try await store.factHistory(of: "b1").dropFirst(known.1)))
+                #expect(log.end == ReplicaExtent(records: 3, facts: 2))
+            }
+            let nothing = ReplicaExtent(records: 0, facts: 0)
+            #expect(await journalError { try await store.log(of: "none", beyond: nothing) }?.code == .unknownRun)
+        }
+    }
+
+    @Test(arguments: StoreKind.allCases)
     func `what belongs to no run is refused`(_ kind: StoreKind) async throws {
         try await kind.withStore { store, _ in
             #expect(await journalError { try await store.append(sampleStep("none")) }?.code == .unknownRun)
