@@ -27,7 +27,7 @@ extension ClusterLock {
         on nodes: LockNodes,
         seen survey: LockSurvey? = nil
     ) async throws(RunControllerError) -> ClusterLock {
-        let rounds = LockRounds(nodes: nodes)
+        let rounds = LockRounds(nodes: nodes, asksForReplicas: true)
         var seen = survey
         for _ in 0..<3 {
             let survey: LockSurvey
@@ -53,6 +53,7 @@ extension ClusterLock {
                     lock,
                     in: survey.sights.filter { held.contains($0.key) }.mapValues(\.directory),
                     replacing: Set(survey.sights.values.compactMap(\.lock)),
+                    replicas: end.replicas,
                     on: nodes
                 )
             case .lost(let node, _):

@@ -13,14 +13,18 @@ struct ClusterLock: Sendable {
     let directories: [String: String]
     /// Locks of controllers that are proven to be gone, which it replaced.
     let replaced: Set<NodeLock>
+    /// What the nodes that have it said of runs when it was taken.
+    let replicas: [String: [UInt8]]
     private let nodes: LockNodes
 
     init(
         _ lock: NodeLock,
         in directories: [String: String],
         replacing replaced: Set<NodeLock>,
+        replicas: [String: [UInt8]],
         on nodes: LockNodes
     ) {
+        self.replicas = replicas
         self.lock = lock
         self.directories = directories
         self.replaced = replaced

@@ -6,6 +6,8 @@ import Rollout
 /// Takes a lock on the nodes and gives it back: performs what ``LockClaim`` decides.
 struct LockRounds: Sendable {
     let nodes: LockNodes
+    /// Whether each node is asked what run it is in, in the command that takes its lock.
+    var asksForReplicas = false
 
     /// How it went, with what people must be told.
     struct End: Sendable {
@@ -14,6 +16,8 @@ struct LockRounds: Sendable {
         var holders: [String: NodeLock] = [:]
         /// Why a node could not be written to.
         var failures: [String: String] = [:]
+        /// What nodes said of runs, as ``ReplicaScript/reading(_:)`` prints it.
+        var replicas: [String: [UInt8]] = [:]
     }
 
     /// Takes a lock on the hosts of the cluster, then on those beside it.
@@ -84,7 +88,7 @@ struct LockRounds: Sendable {
                         "lock: give it back",
                         LockScript.release(key, in: directory),
                         on: host,
-                        repeatably: true
+                        givesBack: true
                     ) {
                     case .success: (host, nil)
                     case .failure(let trouble): (host, trouble.message)
@@ -105,6 +109,7 @@ struct LockRounds: Sendable {
         var answer: LockClaim.Answer
         var holder: NodeLock?
         var failure: String?
+        var replicas: [UInt8]?
     }
 
     private func take(
@@ -115,13 +120,17 @@ struct LockRounds: Sendable {
         _ note: String?
     ) async -> Reply {
         guard let directory = survey.sights[host]?.directory else { return Reply(host: host, answer: .notReached) }
-        let script = LockScript.take(lock, in: directory, replacing: key, note: note)
+        let question = asksForReplicas ? nodes.nodes[host].map { ReplicaScript.reading($0.state) } : nil
+        let script = LockScript.take(lock, in: directory, replacing: key, note: note, besides: question)
         switch await run("lock: take it", script, on: host) {
-        case .success(.taken): return Reply(host: host, answer: .taken)
-        case .success(.held(let other)):
-            return Reply(host: host, answer: .held(LockClaim.Holder(other.key)), holder: other)
-        case .success(.behind): return Reply(host: host, answer: .behind)
-        case .success(.released), .success(.absent): return Reply(host: host, answer: .inDoubt)
+        case .success(let said):
+            switch said.answer {
+            case .taken: return Reply(host: host, answer: .taken, replicas: said.besides)
+            case .held(let other):
+                return Reply(host: host, answer: .held(LockClaim.Holder(other.key)), holder: other)
+            case .behind: return Reply(host: host, answer: .behind)
+            case .released, .absent: return Reply(host: host, answer: .inDoubt)
+            }
         case .failure(let trouble):
             return Reply(host: host, answer: trouble.mayHaveBegun ? .inDoubt : .notReached, failure: trouble.message)
         }
@@ -129,7 +138,7 @@ struct LockRounds: Sendable {
 
     private func giveBack(_ key: NodeLock.Key, on host: String, _ survey: LockSurvey) async -> Reply {
         guard let directory = survey.sights[host]?.directory else { return Reply(host: host, answer: .notReached) }
-        switch await run("lock: give it back", LockScript.release(key, in: directory), on: host, repeatably: true) {
+        switch await run("lock: give it back", LockScript.release(key, in: directory), on: host, givesBack: true) {
         case .success: return Reply(host: host, answer: .givenBack)
         case .failure(let trouble): return Reply(host: host, answer: .inDoubt, failure: trouble.message)
         }
@@ -141,19 +150,27 @@ struct LockRounds: Sendable {
         var mayHaveBegun: Bool
     }
 
+    /// What a node answered of its lock, and to what it was asked besides.
+    private struct Said: Sendable {
+        var answer: LockScript.Answer
+        var besides: [UInt8]?
+    }
+
+    /// To give a lock back may be done twice, and is the last that is asked of a node.
     private func run(
         _ label: String,
         _ script: String,
         on host: String,
-        repeatably: Bool = false
-    ) async -> Result<LockScript.Answer, Trouble> {
+        givesBack: Bool = false
+    ) async -> Result<Said, Trouble> {
         guard let node = nodes.nodes[host] else {
             return .failure(Trouble(message: "no such host", mayHaveBegun: false))
         }
         do {
-            let command = RemoteCommand(label, script: script, effect: .mutating, timeout: .seconds(20))
-            let result = repeatably ? try await node.host.runRepeatably(command) : try await node.host.run(command)
-            return .success(try LockScript.answer(result))
+            var command = RemoteCommand(label, script: script, effect: .mutating, timeout: .seconds(20))
+            command.isLast = givesBack
+            let result = givesBack ? try await node.host.runRepeatably(command) : try await node.host.run(command)
+            return .success(Said(answer: try LockScript.answer(result), besides: LockScript.besides(result)))
         } catch let error as RemoteError {
             return .failure(Trouble(message: error.message, mayHaveBegun: !error.isNotBegun))
         } catch {
@@ -167,5 +184,6 @@ extension LockRounds.End {
     fileprivate mutating func note(_ reply: LockRounds.Reply) {
         holders[reply.host] = reply.holder ?? holders[reply.host]
         failures[reply.host] = reply.failure ?? failures[reply.host]
+        replicas[reply.host] = reply.replicas ?? replicas[reply.host]
     }
 }

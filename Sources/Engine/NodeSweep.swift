@@ -57,14 +57,14 @@ struct NodeSweep: Sendable {
         behind guards: [any MutationGuard]
     ) async -> RemoteError? {
         guard let target = hosts.target(place.host, become: place.become) else { return nil }
+        var command = RemoteCommand(
+            "remove the files of run \(run)",
+            script: prepared(target, runs) + script(NodeState(variables: target.variables)),
+            effect: .mutating
+        )
+        command.isLast = true
         do throws(RemoteError) {
-            let result = try await GuardedHost(target.host, guards: guards).runRepeatably(
-                RemoteCommand(
-                    "remove the files of run \(run)",
-                    script: prepared(target, runs) + script(NodeState(variables: target.variables)),
-                    effect: .mutating
-                )
-            )
+            let result = try await GuardedHost(target.host, guards: guards).runRepeatably(command)
             guard result.exitCode != 0 else { return nil }
             let said = result.errorOutput.split(whereSeparator: \.isNewline).first.map(String.init)
             return RemoteError(.refused, host: place.host, said ?? "exit code \(result.exitCode)")
@@ -91,12 +91,12 @@ struct NodeSweep: Sendable {
             sweep_prefix=\(prefix)
             sweep_run=\(ShellQuoting.quote(run))
             notes=/run/pawl
-            if [ "$(id -u)" != 0 ]; then notes=${XDG_RUNTIME_DIR:-/tmp}/pawl-$(id -u); fi
+            if [ "${node_user:=$(id -u)}" != 0 ]; then notes=${XDG_RUNTIME_DIR:-/tmp}/pawl-$node_user; fi
             for file in "$state"/service/*.found "$notes"/*.restart "$notes"/*.instance; do
               [ -f "$file" ] && read -r word rest <"$file" || continue
               if [ "$word" = "$sweep_run" ] || [ ! -e "$state/run" ]; then rm -f -- "$file"; fi
             done
-            rmdir -- "$notes" "$state/service" 2>/dev/null
+            for dir in "$notes" "$state/service"; do [ ! -d "$dir" ] || rmdir -- "$dir" 2>/dev/null; done
             \([run, origin].compactMap(\.self).map(ClientFirewall.sweep).joined())
             cd -- "$state/jobs" 2>/dev/null || exit 0
             # A job may be about to say that its end is on the disk.

@@ -11,7 +11,7 @@ struct QuorumObserver: Sendable {
     /// Member ids by host, as the plan has them, and the cluster's id under `cluster`.
     let members: [String: String]
     /// Looked at in the same remote command; `nil` where nothing is changed.
-    var admission: LockAdmission?
+    var lock: ClusterLock?
 
     /// Counts as healthy only a voter that is the member the plan was made for (etcd #8788: a member of another cluster
     /// answers as healthy too), and on whose node nobody but this run may change anything.
@@ -19,7 +19,6 @@ struct QuorumObserver: Sendable {
     /// A node without this run's lock may be stopped by somebody who has a lock there yet, as a controller that was held up
     /// between its own look at the quorum and its stop: then two members would be out.
     func observe() async -> Quorum {
-        let lock = await admission?.lock
         let accompanied = await ClusterProbe.health(hosts.etcdNodes(of: play), beside: lock?.questions ?? [:])
         let answers = accompanied.mapValues(\.member)
         let standing = lock?.standing(in: accompanied.compactMapValues(\.node))

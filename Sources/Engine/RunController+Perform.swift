@@ -12,16 +12,16 @@ extension RunController {
     /// - Parameters:
     ///   - open: the run, with what was done of it.
     ///   - hosts: the ways to the nodes.
-    ///   - admission: the lock that is being taken; `nil` for a look.
+    ///   - lock: what is held for it; `nil` for a look.
     ///   - stale: runs whose replicas on the nodes are replaced.
     ///   - observer: the view.
     ///   - signals: SIGINT and SIGTERM.
     /// - Returns: the last words and the exit code.
-    /// - Throws: when the journal cannot be written, or another controller holds the cluster.
+    /// - Throws: when the journal cannot be written.
     func perform(
         _ open: OpenRun,
         over hosts: HostDirectory,
-        _ admission: LockAdmission?,
+        _ lock: ClusterLock?,
         replacing stale: [String],
         _ observer: any RunObserver,
         _ signals: AsyncStream<RunEngine.Signal>
@@ -31,13 +31,13 @@ extension RunController {
             controller: self,
             open: open,
             hosts: hosts,
-            admission: admission,
+            lock: lock,
             stale: stale,
             facts: JournalledFacts(store: store, run: open.id),
             origin: RollbackOrigin(of: open.play, run: open.id, store: store),
             ledger: try await replicaLedger(of: open)
         )
-        return try await performance.run(observer, signals)
+        return await performance.run(observer, signals)
     }
 
     /// Notes who is at work on the run, and which others need their backups.

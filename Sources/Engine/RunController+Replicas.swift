@@ -27,16 +27,19 @@ extension RunController {
 
     /// Makes sure that the nodes of a new run are not in the middle of another.
     ///
+    /// Nodes that have the lock said so when it was taken: since then nobody else begins a run there.
+    ///
     /// - Returns: the first lines of replicas that the new run may write over.
     func prepareNodes(
         for run: String,
         of play: Play,
         _ request: RunRequest,
         over hosts: HostDirectory,
+        _ lock: ClusterLock?,
         _ superseding: Supersession
     ) async throws -> [String] {
         guard keepsReplicas else { return [] }
-        let round = await ReplicaRound.ask(hosts.readOnly().nodeWays(of: play))
+        let round = await ReplicaRound.ask(hosts.readOnly().nodeWays(of: play), but: lock?.replicas ?? [:])
         let judgement = ReplicaJudgement(round: round, inventory: request.inventoryWords)
         switch superseding {
         case .nothing: try judgement.demandFree()
@@ -50,9 +53,13 @@ extension RunController {
     /// when its machine lost power; that is put into it.
     ///
     /// - Returns: the first lines of replicas that the run may write over.
-    func demandAgreement(of open: OpenRun, over hosts: HostDirectory) async throws -> [String] {
+    func demandAgreement(
+        of open: OpenRun,
+        over hosts: HostDirectory,
+        _ lock: ClusterLock?
+    ) async throws -> [String] {
         guard keepsReplicas else { return [] }
-        let round = await ReplicaRound.ask(hosts.readOnly().nodeWays(of: open.play))
+        let round = await ReplicaRound.ask(hosts.readOnly().nodeWays(of: open.play), but: lock?.replicas ?? [:])
         let arrears = try ReplicaJudgement(round: round, inventory: open.request.inventoryWords).demandAgreement(
             with: try await store.run(open.id),
             records: try await store.records(of: open.id),

@@ -44,13 +44,12 @@ extension RunController {
         let lock = try await store.acquireController(run: open.id)
         defer { lock.release() }
         let hosts = HostDirectory(open.play, connector: connector)
-        return try await holdingCluster(for: open, "resume", over: hosts, nil) { admission in
-            if let refusal = await admission?.refusal { throw refusal }
-            let stale = try await demandAgreement(of: open, over: hosts)
+        return try await holdingCluster(for: open, "resume", over: hosts, nil) { lock in
+            let stale = try await demandAgreement(of: open, over: hosts, lock)
             // Another controller may have gone on between the reading and the lock, or the nodes knew more.
             var open = open
             open.history = try await RunJournal(store: store, run: open.id).history()
-            return try await perform(open, over: hosts, admission, replacing: stale, observer, signals)
+            return try await perform(open, over: hosts, lock, replacing: stale, observer, signals)
         }
     }
 

@@ -68,53 +68,31 @@ package struct RunController: Sendable {
         defer { lock?.release() }
         let open = OpenRun(id: run, plan: plan, play: play, request: request, history: [])
         let reason = plan.steps.contains { $0.action == EtcdRollback.schema.word } ? "rollback" : "run"
-        return try await holdingCluster(for: open, reason, over: hosts, locks) { admission in
-            let stale = try await free(open, over: hosts, admission, superseding)
+        return try await holdingCluster(for: open, reason, over: hosts, locks) { lock in
+            let stale = try await prepareNodes(for: run, of: play, request, over: hosts, lock, superseding)
             try await store.create(try record(run, plan, request))
-            return try await perform(open, over: hosts, admission, replacing: stale, observer, signals)
+            return try await perform(open, over: hosts, lock, replacing: stale, observer, signals)
         }
     }
 
-    /// Makes sure that the nodes are free for a new run.
+    /// Takes the lock on the nodes, and gives it back also when the run cannot be begun.
     ///
-    /// Who is at work on them is told before what they are in the middle of, and nothing is given up without the lock.
-    private func free(
-        _ open: OpenRun,
-        over hosts: HostDirectory,
-        _ admission: LockAdmission?,
-        _ superseding: Supersession
-    ) async throws -> [String] {
-        if case .everything = superseding, let refusal = await admission?.refusal { throw refusal }
-        do {
-            return try await prepareNodes(for: open.id, of: open.play, open.request, over: hosts, superseding)
-        } catch {
-            if let refusal = await admission?.refusal { throw refusal }
-            throw error
-        }
-    }
-
-    /// Begins to take the lock on the nodes, and gives it back also when the run cannot be begun.
+    /// Who is at work on the nodes is told before what they are in the middle of.
     func holdingCluster(
         for open: OpenRun,
         _ reason: String,
         over hosts: HostDirectory,
         _ seen: LockSurvey?,
-        _ body: (LockAdmission?) async throws -> RunConclusion
+        _ body: (ClusterLock?) async throws -> RunConclusion
     ) async throws -> RunConclusion {
         // A look that keeps no journal changes nothing.
         guard command == .run else { return try await body(nil) }
-        let nodes = LockNodes(open.play, hosts)
-        let survey = if let seen { seen } else { await nodes.look(at: nodes.nodes.keys) }
         let purpose = ClusterLock.Purpose(run: open.id, reason: reason, unlock: open.request.unlockCommand)
-        try await ClusterLock.demandFree(survey, by: purpose.run, unlock: purpose.unlock, on: nodes)
-        let admission = LockAdmission(replacing: Set(survey.sights.values.compactMap(\.lock))) {
-            () async throws(RunControllerError) in
-            try await ClusterLock.acquire(for: purpose, on: nodes, seen: survey)
-        }
+        let lock = try await ClusterLock.acquire(for: purpose, on: LockNodes(open.play, hosts), seen: seen)
         do {
-            return try await body(admission)
+            return try await body(lock)
         } catch {
-            _ = await admission.release()
+            _ = await lock.release()
             throw error
         }
     }

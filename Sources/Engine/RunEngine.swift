@@ -47,8 +47,6 @@ package struct RunEngine: Sendable {
     let facts: any FactLedger
     /// How long after the first signal a safe point is waited for.
     let grace: Duration
-    /// The lock, which must be held before anything is changed.
-    let admission: LockAdmission?
     private var outages: OutageClock { OutageClock(facts: facts) }
     /// News from running steps, on its way to the observer.
     let progress: AsyncStream<(PlannedStep, String)>.Continuation
@@ -62,8 +60,7 @@ package struct RunEngine: Sendable {
         journal: RunJournal,
         observer: any RunObserver,
         facts: any FactLedger,
-        grace: Duration = Self.defaultGrace,
-        admission: LockAdmission? = nil
+        grace: Duration = Self.defaultGrace
     ) {
         self.run = run
         self.plan = plan
@@ -73,7 +70,6 @@ package struct RunEngine: Sendable {
         self.observer = observer
         self.facts = facts
         self.grace = grace
-        self.admission = admission
         (news, progress) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(256))
     }
 
@@ -173,17 +169,9 @@ extension RunEngine {
         mutating func take(_ event: Event, in group: inout TaskGroup<Void>) async -> Verdict? {
             for directive in machine.handle(event) {
                 if case .finish(let verdict) = directive { return verdict }
-                if isChange(directive), let refusal = await engine.admission?.refusal {
-                    return .refused(Failure(refusal.message, remedy: refusal.remedy))
-                }
                 await perform(directive, in: &group)
             }
             return nil
-        }
-
-        private func isChange(_ directive: Directive) -> Bool {
-            guard case .recordIntent(let id, _) = directive else { return false }
-            return machine.steps[id]?.effect != .readOnly
         }
 
         private mutating func perform(_ directive: Directive, in group: inout TaskGroup<Void>) async {

@@ -9,7 +9,8 @@ struct RunPerformance: Sendable {
     let controller: RunController
     let open: OpenRun
     let hosts: HostDirectory
-    let admission: LockAdmission?
+    /// The lock that it holds; `nil` for a look.
+    let lock: ClusterLock?
     /// Runs whose replicas on the nodes are replaced.
     let stale: [String]
     let facts: JournalledFacts
@@ -23,11 +24,10 @@ struct RunPerformance: Sendable {
     ///   - observer: the view.
     ///   - signals: SIGINT and SIGTERM.
     /// - Returns: the last words and the exit code.
-    /// - Throws: the refusal of the cluster's lock, or what the journal says.
-    func run(_ observer: any RunObserver, _ signals: AsyncStream<RunEngine.Signal>) async throws -> RunConclusion {
+    func run(_ observer: any RunObserver, _ signals: AsyncStream<RunEngine.Signal>) async -> RunConclusion {
         let engine = engine(observer)
         await engine.tell(.runStarted(open.header))
-        for gone in admission?.replaced ?? [] {
+        for gone in lock?.replaced ?? [] {
             await engine.announce("takes the lock over, whose process is gone: \(gone)")
         }
         let keeper = FreezeKeeper(play: open.play, hosts: hosts, facts: facts, fence: fence)
@@ -36,11 +36,6 @@ struct RunPerformance: Sendable {
         let result = await engine.perform(history: open.history, signals: signals)
         keeping.cancel()
         await keeping.value
-        if let refusal = await admission?.refusal {
-            try await controller.store.setState(of: open.id, .refused, exitCode: refusal.exitCode)
-            await hosts.closeAll()
-            throw refusal
-        }
         let leaving = LeaveTaking(isDone: result.verdict == .done)
         await controller.tellNodes(
             RunState(result.verdict),
@@ -52,7 +47,7 @@ struct RunPerformance: Sendable {
             replacing: stale,
             leaving
         )
-        if result.verdict != .done, await admission?.refusal == nil, let news = await keeper.leave() {
+        if result.verdict != .done, let news = await keeper.leave() {
             await engine.announce(news)
         }
         return await conclude(result, engine, leaving)
@@ -60,8 +55,8 @@ struct RunPerformance: Sendable {
 
     /// The lock in front of each change on a node.
     private var fence: @Sendable (String) -> [any MutationGuard] {
-        let admission = admission
-        return { host in admission.map { [$0.fence(on: host)] } ?? [] }
+        let lock = lock
+        return { host in lock.map { [$0.fence(on: host)] } ?? [] }
     }
 
     private func engine(_ observer: any RunObserver) -> RunEngine {
@@ -78,13 +73,12 @@ struct RunPerformance: Sendable {
                 play: open.play,
                 hosts: hosts,
                 members: open.plan.inputs.members,
-                admission: admission
+                lock: lock
             ),
             journal: RunJournal(store: controller.store, run: open.id),
             observer: observer,
             facts: facts,
-            grace: controller.grace,
-            admission: admission
+            grace: controller.grace
         )
     }
 
@@ -99,7 +93,7 @@ struct RunPerformance: Sendable {
         let sweep = NodeSweep(run: open.id, origin: origin?.origin, play: open.play, hosts: hosts)
         // Under the lock: unlike a run that is done, this one may have been taken over.
         let removed = result.isTakenBack ? await sweep.sweep(open.plan, leaving, behind: fence) : []
-        async let left = leave(await admission?.lock, after: result, leaving)
+        async let left = leaveNodes(after: result, leaving)
         async let swept = result.verdict == .done ? sweep.sweep(open.plan, leaving) : []
         let isProvenNow = result.verdict == .done && result.hasPerformed
         let look = isProvenNow ? [:] : await ClusterLook.members(of: open.play, hosts)
@@ -154,19 +148,15 @@ struct RunPerformance: Sendable {
     }
 
     /// Gives the lock back at an orderly end; it stays while a step that nobody waited for may be at work.
-    private func leave(
-        _ cluster: ClusterLock?,
-        after result: RunEngine.Result,
-        _ leaving: LeaveTaking
-    ) async -> [String] {
-        guard let cluster else { return [] }
+    private func leaveNodes(after result: RunEngine.Result, _ leaving: LeaveTaking) async -> [String] {
+        guard let lock else { return [] }
         if result.machine.isAnyStepInFlight {
             return [
                 "a step was left at work, so the lock stays on the nodes; `pawl resume` on this machine takes it over"
             ]
         }
-        return await leaving.visit(cluster.holders) { host in
-            await cluster.release(on: host).map { RemoteError(.unreachable, host: host, $0) }
+        return await leaving.visit(lock.holders) { host in
+            await lock.release(on: host).map { RemoteError(.unreachable, host: host, $0) }
         }.map { "\($0.host): the lock could not be given back: \($0.message)" }
     }
 }

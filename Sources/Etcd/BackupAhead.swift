@@ -58,7 +58,7 @@ package enum BackupAhead {
     package static func sweep(_ run: String, host: String, backupDir: String) -> String {
         NodeReport.assignments([
             "swept_ahead": "\(backupDir)/\(ColdBackup.directoryName(host: host, run: run)).ahead"
-        ]) + "rm -rf -- \"$swept_ahead\" || exit 1\n"
+        ]) + "[ ! -e \"$swept_ahead\" ] || rm -rf -- \"$swept_ahead\" || exit 1\n"
     }
 
     /// `identities DIR…` prints a line of inode, size, times and path for each file.

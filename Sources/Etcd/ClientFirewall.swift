@@ -87,7 +87,7 @@ package struct ClientFirewall: Sendable {
           sh "${freeze_note%.note}.watch" open >/dev/null 2>&1 ||
             { echo "the client ports are still closed: see sh ${freeze_note%.note}.watch open" >&2; exit 1; }
         done
-        rmdir -- "$state/\(directory)" 2>/dev/null
+        [ ! -d "$state/\(directory)" ] || rmdir -- "$state/\(directory)" 2>/dev/null
 
         """
     }

@@ -34,12 +34,44 @@ package enum LockScript {
     ///   - directory: the node's state directory, as the node said it; made where it is missing.
     ///   - replaced: the lock that may be there and is taken over.
     ///   - note: a line for the file `unlocks`, when this is an operator's decision.
+    ///   - question: shell that asks the node for something else behind that, which ``besides(_:)`` finds.
     /// - Returns: the script, whose output ``answer(_:)`` reads.
     package static func take(
         _ lock: NodeLock,
         in directory: String,
         replacing replaced: NodeLock.Key? = nil,
-        note: String? = nil
+        note: String? = nil,
+        besides question: String? = nil
+    ) -> String {
+        let taking = taking(lock, directory, replaced, note)
+        guard let question else { return taking }
+        return """
+            (
+            \(taking)) || exit "$?"
+            echo \(questionMark)
+            \(question)
+            """
+    }
+
+    /// No answer of the lock's own has such a line.
+    private static let questionMark = "besides"
+
+    /// What a node answered to the question beside the lock; `nil` where it was not asked.
+    package static func besides(_ result: CommandResult) -> [UInt8]? {
+        let mark = Array("\(questionMark)\n".utf8)
+        var rest = result.standardOutput[...]
+        while !rest.starts(with: mark) {
+            guard let end = rest.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
+            rest = rest[(end + 1)...]
+        }
+        return Array(rest.dropFirst(mark.count))
+    }
+
+    private static func taking(
+        _ lock: NodeLock,
+        _ directory: String,
+        _ replaced: NodeLock.Key?,
+        _ note: String?
     ) -> String {
         let words = [
             ("text", lock.text), ("my_run", lock.key.run), ("my_token", "\(lock.key.token)"),
@@ -60,7 +92,7 @@ package enum LockScript {
               fi
             fi
             if [ "$lock_known" -ge "$my_token" ]; then printf 'answer=behind\\ntoken=%s\\n' "$lock_known"; exit 0; fi
-            rm -f token.new lock.new
+            if [ -e token.new ] || [ -e lock.new ]; then rm -f token.new lock.new; fi
             printf '%s\\n' "$my_token" >token.new && printf '%s' "$text" >lock.new && lock_sync token.new lock.new &&
               mv -f token.new token && mv -f lock.new lock || lock_fail "the lock cannot be written in $state"
             if [ -n "$note" ]; then
@@ -104,7 +136,8 @@ package enum LockScript {
 
     /// Reads what the node printed.
     package static func answer(_ result: CommandResult) throws(LockAnswerError) -> Answer {
-        let fields = LockFields(result.output)
+        let question = besides(result).map { questionMark.utf8.count + 1 + $0.count } ?? 0
+        let fields = LockFields(String(decoding: result.standardOutput.dropLast(question), as: UTF8.self))
         if let error = fields["error"] { throw LockAnswerError(error) }
         switch (fields["answer"], fields.lock, fields["token"].flatMap(Int.init)) {
         case ("taken"?, _, _) where result.exitCode == 0: return .taken

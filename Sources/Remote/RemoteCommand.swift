@@ -22,6 +22,8 @@ package struct RemoteCommand: Sendable {
     package var timeout: Duration
     /// Whether it is to outlive its connection: a long piece of work, run detached on the node as a remote job.
     package var isDetached = false
+    /// Whether no other is expected on the node soon, so that nothing is made ready for it.
+    package var isLast = false
     /// Gets standard output as it comes in, piece by piece, before the command has ended.
     package var onOutput: (@Sendable (_ piece: [UInt8]) -> Void)?
 

@@ -24,6 +24,8 @@ struct ChannelRequest: Sendable {
     var timeout: Duration
     /// Whom it runs as; nil for the login user.
     var user: String?
+    /// Whether no shell is started ahead for the next one.
+    var isLast = false
     /// Gets standard output as it comes in.
     var onOutput: (@Sendable ([UInt8]) -> Void)?
     /// Gets how many bytes of a local file were sent or written so far.

@@ -47,7 +47,7 @@ extension SSHConnection {
             if let waiting { waiting.channel } else { try await openChannel(until: deadline) }
         startWatch()
         do throws(SSHFailure) {
-            try await pump(transfer, through: channel, until: deadline)
+            try await pump(transfer, through: channel, startsNext: !request.isLast, until: deadline)
         } catch {
             drop()
             throw verdict(on: error, transfer, request)
@@ -130,8 +130,10 @@ extension SSHConnection {
     private func pump(
         _ transfer: ChannelTransfer,
         through channel: ChannelHandle,
+        startsNext: Bool,
         until deadline: ContinuousClock.Instant
     ) async throws(SSHFailure) {
+        let turns = startsNext ? Turn.all : Turn.all.dropLast()
         let started = ContinuousClock.now
         var halfSent: Turn?
         var standstill = Standstill()
@@ -140,7 +142,7 @@ extension SSHConnection {
         while !transfer.isOver || halfSent != nil {
             var hasMoved = false
             var interest = SSHEventLoop.Interest.read
-            for turn in halfSent.map({ [$0] }) ?? Turn.all {
+            for turn in halfSent.map({ [$0] }) ?? turns {
                 halfSent = nil
                 switch try take(turn, of: transfer, on: channel) {
                 case .done(let count):

@@ -49,6 +49,7 @@ package struct SSHHost: RemoteHost {
                 output: .memory,
                 timeout: command.timeout,
                 user: user,
+                isLast: command.isLast,
                 onOutput: command.onOutput
             )
         )

@@ -42,7 +42,7 @@ struct ClusterTests {
                 play: live.play,
                 hosts: live.hosts,
                 members: members,
-                admission: .init(replacing: []) { lock }
+                lock: lock
             )
             #expect(await locked.observe() == all)
             func unlock(_ name: String) throws {

@@ -51,6 +51,27 @@ struct LockScriptTests {
         }
     }
 
+    @Test func `what is asked beside the lock is answered apart from it`() async throws {
+        try await withNode { node in
+            let lock = sampleLock("r1", 7, reason: "besides")
+            let question = "printf 'answer=released\\nbesides\\n\\377\\0'; umask; echo ${my_run:-none}; exit 3"
+            let said = Array("answer=released\nbesides\n".utf8) + [255, 0] + Array("0022\nnone\n".utf8)
+            let before = try await node.sh("umask 022\n" + LockScript.take(lock, in: node.directory, besides: ":"))
+            #expect(try LockScript.answer(before) == .taken)
+            #expect(LockScript.besides(before) == [])
+            let held = try await node.sh(
+                "umask 022\n" + LockScript.take(sampleLock("r2", 9), in: node.directory, besides: question)
+            )
+            #expect(try LockScript.answer(held) == .held(lock))
+            #expect(LockScript.besides(held) == said)
+            #expect(LockScript.besides(try await node.sh(LockScript.take(lock, in: node.directory))) == nil)
+            // A node that cannot give the lock is asked nothing else.
+            let failed = try await node.sh(LockScript.take(lock, in: "/proc/none", besides: "echo asked"))
+            #expect(throws: LockAnswerError.self) { try LockScript.answer(failed) }
+            #expect(LockScript.besides(failed) == nil)
+        }
+    }
+
     @Test func `only the lock that is named is replaced`() async throws {
         try await withNode { node in
             let first = sampleLock("r1", 7)
