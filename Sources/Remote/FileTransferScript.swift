@@ -67,7 +67,7 @@ package enum FileTransferScript {
         let open =
             start == 0
             ? """
-            rm -f -- "$t" || exit 73
+            if [ -e "$t" ] || [ -L "$t" ]; then rm -f -- "$t" || exit 73; fi
             trap 'rm -f -- "$t"' EXIT
             set -C; { cat >"$t"; } || exit 74; set +C
             """
@@ -80,7 +80,8 @@ package enum FileTransferScript {
             \(digest)
             p=\(ShellQuoting.quote(path))
             [ ! -d "$p" ] || { printf '%s is a directory\\n' "$p" >&2; exit 73; }
-            t=$p.part; d=$(dirname -- "$p")
+            t=$p.part
+            case $p in /*/*) d=${p%/*} ;; /*) d=/ ;; *) d=$(dirname -- "$p") ;; esac
             umask 077
             trap 'exit 74' HUP INT TERM
             \(open)
