@@ -10,8 +10,6 @@ import Remote
 /// error: when the last mark was seen on both, both streams are complete, whether or not something that the script left
 /// behind still holds them open.
 ///
-/// A shell that was started ahead of its script reads all of this from its standard input, see ``init(waitingAs:)``.
-///
 /// A careful frame has two more in front: `shell`, when the login shell has become the outer one, and `ready`, when the
 /// inner one is there. What is said between them is said by `sudo`, `su` or `doas`; what comes before, by the login shell's
 /// start-up files.
@@ -43,7 +41,7 @@ struct CommandFrame {
         case request(String)
         /// The first bytes of standard input, this many.
         case input(Int)
-        /// All of standard input, behind a line that says how many bytes.
+        /// All of standard input, behind a line that says how many bytes; see ``waitingInput(for:)``.
         case laterInput
     }
 
@@ -68,8 +66,7 @@ struct CommandFrame {
             inputPrefix = []
         } else if self.isCareful, !hasInput {
             request = Self.request(as: elevation, .laterInput, isCareful: true, nonce: nonce)
-            let trimmed = Self.trimmed(script)
-            inputPrefix = Array("\(trimmed.count)\n".utf8) + trimmed
+            inputPrefix = Self.waitingInput(for: script)
         } else {
             let trimmed = Self.trimmed(script)
             request = Self.request(as: elevation, .input(trimmed.count), isCareful: self.isCareful, nonce: nonce)
@@ -77,34 +74,19 @@ struct CommandFrame {
         }
     }
 
-    /// Frames a script that is not there yet: its shell starts, and reads what it is to do from standard input.
-    ///
-    /// So it needs no program that reads for it, and for the login user no other shell around it.
+    /// Frames a script that is not there yet: its shell starts, and waits for it on standard input.
     init(waitingAs elevation: Elevation?) {
         nonce = Self.randomNonce()
         self.elevation = elevation
         isCareful = false
+        request = Self.request(as: elevation, .laterInput, nonce: nonce)
         inputPrefix = []
-        request =
-            if let elevation {
-                Self.request(as: elevation, inner: Self.reading, script: "", isCareful: false, nonce: nonce)
-            } else { Self.reading }
     }
 
-    private static let reading = "exec /bin/sh -s"
-
     /// What a shell that waits for its script is to read, to the end of its input.
-    ///
-    /// A shell parses a command to its end before it runs any of it. The script is one word in quotes and what runs it
-    /// one pair of braces, so that of a text that was cut short nothing is run; its length is asked for besides.
-    func waitingInput(for script: String) -> [UInt8] {
-        let text = """
-            \(Self.environment)
-            __s=\(ShellQuoting.quote(script))
-            if [ ${#__s} -eq \(script.utf8.count) ]; then \(Self.run(nonce)); exit; else \(Self.cutShort); fi
-
-            """
-        return Array(text.utf8)
+    static func waitingInput(for script: String) -> [UInt8] {
+        let trimmed = trimmed(script)
+        return Array("\(trimmed.count)\n".utf8) + trimmed
     }
 
     /// `$(…)` takes newlines off the end, so they are taken off here too, for the lengths to agree.
@@ -120,17 +102,6 @@ struct CommandFrame {
         return String(random.next(), radix: 36) + String(random.next(), radix: 36)
     }
 
-    private static func request(
-        as elevation: Elevation?,
-        _ source: Source,
-        isCareful: Bool = false,
-        nonce: String
-    ) -> String {
-        let script = if case .request(let script) = source { script } else { "" }
-        let inner = inner(source, isCareful: isCareful, nonce: nonce)
-        return request(as: elevation, inner: inner, script: script, isCareful: isCareful, nonce: nonce)
-    }
-
     /// One line that every login shell reads the same way: sh, bash and zsh as well as csh, tcsh and fish.
     ///
     /// What they have in common is a word in single quotes without a quote, `!` (csh), a newline (csh), and a backslash in
@@ -138,15 +109,16 @@ struct CommandFrame {
     /// written with octal escapes, which its own shell takes out.
     private static func request(
         as elevation: Elevation?,
-        inner: String,
-        script: String,
-        isCareful: Bool,
+        _ source: Source,
+        isCareful: Bool = false,
         nonce: String
     ) -> String {
         let finish = "__r=$?; " + mark("outer=%s", #""$__r""#, nonce)
         let outer =
             (isCareful ? mark("shell", nil, nonce) + "; " : "")
             + (elevation?.outer(finish: finish, nonce: nonce) ?? #"/bin/sh -c "$1" sh "$2"; "# + finish)
+        let script = if case .request(let script) = source { script } else { "" }
+        let inner = inner(source, isCareful: isCareful, nonce: nonce)
         var words = ["exec /bin/sh -c", "'\(outer)'", "sh", "'\(inner)'", escaped(script)]
         if let elevation {
             words.append(ShellQuoting.quote(elevation.user))
@@ -166,16 +138,17 @@ struct CommandFrame {
                 "__s=$(dd ibs=1 obs=65536 count=\(length) 2>/dev/null); [ ${#__s} -eq \(length) ] || \(cutShort)"
             case .laterInput: #"read -r __n && __s=$(cat) && [ ${#__s} -eq "$__n" ] || "# + cutShort
             }
-        let lines = [environment, isCareful ? mark("ready", nil, nonce) : nil, take, "shift", run(nonce)]
+        let lines = [
+            "LC_ALL=C; PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "export LC_ALL PATH",
+            isCareful ? mark("ready", nil, nonce) : nil,
+            take,
+            "shift",
+            mark("begin", nil, nonce),
+            #"(eval "$__s"); __r=$?"#,
+            mark("rc=%s", #""$__r""#, nonce),
+        ]
         return lines.compactMap(\.self).joined(separator: "; ")
-    }
-
-    private static let environment =
-        "LC_ALL=C; PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export LC_ALL PATH"
-
-    /// Runs the script, and tells its beginning and its end.
-    private static func run(_ nonce: String) -> String {
-        [mark("begin", nil, nonce), #"(eval "$__s"); __r=$?"#, mark("rc=%s", #""$__r""#, nonce)].joined(separator: "; ")
     }
 
     private static let cutShort = #"{ echo "the script arrived cut short" >&2; exit \#(cutShortExitCode); }"#

@@ -41,6 +41,7 @@ extension SSHConnection {
         do throws(SSHFailure) {
             transfer = try self.transfer(of: request, as: elevation, to: waiting?.shell)
         } catch {
+            if let waiting { await retire(waiting.channel) }
             throw self.error(.transfer, "\(request.label): \(error)")
         }
         let channel =
@@ -100,7 +101,7 @@ extension SSHConnection {
             isCareful: !spares.isProven(elevation)
         )
         let shell = waiting ?? FramedShell(frame, password: endpoint.become.password)
-        let prefix = waiting == nil ? frame.inputPrefix : shell.frame.waitingInput(for: request.script)
+        let prefix = waiting == nil ? shell.frame.inputPrefix : CommandFrame.waitingInput(for: request.script)
         return ChannelTransfer(
             shell,
             input: try InputReader(prefix: prefix, request.input, onProgress: request.onProgress),

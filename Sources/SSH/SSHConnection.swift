@@ -168,13 +168,6 @@ actor SSHConnection {
 
     // MARK: - Channels
 
-    /// Connects where there is no connection yet, beside what the first command needs otherwise.
-    func connectAhead(until deadline: ContinuousClock.Instant) async throws(RemoteError) {
-        guard await gate.enter() else { return }
-        defer { gate.leave() }
-        if session == nil { try await connect(until: deadline) }
-    }
-
     /// Opens a channel, on a new session where there is none or the old one turns out to be lost.
     ///
     /// Nothing has begun until a command is sent on the channel, so trying once more is safe for any command.

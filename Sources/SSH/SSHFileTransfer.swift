@@ -25,9 +25,7 @@ struct SSHFileTransfer {
     func upload() async throws(RemoteError) {
         let label = "upload to \(transfer.path)"
         let path = transfer.file.path(percentEncoded: false)
-        async let reading = digest(of: transfer.file)
-        try await connection.connectAhead(until: deadline)
-        guard let whole = await reading else {
+        guard let whole = await digest(of: transfer.file) else {
             throw error("\(label): \(path) cannot be read")
         }
         let start = transfer.goesOn ? try await partOnNode(label, of: whole) : 0

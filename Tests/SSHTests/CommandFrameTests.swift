@@ -59,16 +59,15 @@ struct CommandFrameTests {
 
     @Test(arguments: loginShells)
     func `a shell that waits takes its script from standard input, whole or not at all`(shell: String) async throws {
-        let script = "printf '%s|' 'it''s ! \\ ü' $#; cat; exit 9\n\n"
-        let frame = CommandFrame(waitingAs: nil)
-        let input = frame.waitingInput(for: script)
-        let end = try await run(frame, input: input, by: shell)
+        let script = "printf '%s|' \"$0\" 'it''s ! \\ ü'; cat; exit 9\n\n"
+        let input = CommandFrame.waitingInput(for: script)
+        let end = try await run(CommandFrame(waitingAs: nil), input: input, by: shell)
         #expect(end.out.state == .ended(9) && end.err.state == .ended(9))
-        #expect(String(decoding: end.own, as: UTF8.self) == "its ! \\ ü|0|")
-        // All that is missing of the whole one is the newline at its end.
-        for cut in Array(stride(from: 0, to: input.count - 1, by: 13)) + [input.count - 2] {
-            let end = try await run(frame, input: Array(input.prefix(cut)), by: shell)
-            #expect(end.out.state == .before && end.own.isEmpty, "\(cut) of \(input.count)")
+        #expect(String(decoding: end.own, as: UTF8.self) == "sh|its ! \\ ü|")
+        for cut in [0, 1, 3, input.count - 2] {
+            let end = try await run(CommandFrame(waitingAs: nil), input: Array(input.prefix(cut)), by: shell)
+            #expect(end.out.state == .outerEnded(begun: false, CommandFrame.cutShortExitCode), "\(cut)")
+            #expect(end.own.isEmpty)
         }
     }
 

@@ -7,6 +7,15 @@ import Testing
 
 @Suite("A connection that fails", .serialized, needsServer, .timeLimit(.minutes(1)))
 struct ConnectionLossTests {
+    /// The pid of the server's process for the session that a script runs in: the login shell's parent.
+    private func sessionProcess(of host: SSHHost) async throws -> Int32 {
+        let said = try await Script.output(host, "cut -d' ' -f4 /proc/$PPID/stat")
+        guard let pid = Int32(said.trimmingCharacters(in: .whitespacesAndNewlines)), pid > 1 else {
+            throw SSHServerFixture.Failure(description: "no process: \(said)")
+        }
+        return pid
+    }
+
     @Test func `a closed port is unreachable at once`() async throws {
         try await SSHServerFixture.with { server in
             let started = ContinuousClock.now
@@ -39,12 +48,12 @@ struct ConnectionLossTests {
     {
         try await SSHServerFixture.with { server in
             let host = try server.host()
-            let session = try await Script.sessionProcess(of: host)
+            let session = try await sessionProcess(of: host)
             async let error = Script.failure(host, "echo x >\(server.path("begun")); echo y; sleep 20")
             try await server.awaitFile("begun")
             kill(session, SIGKILL)
             #expect(await error?.code == .inDoubt)
-            #expect(try await Script.sessionProcess(of: host) != session)
+            #expect(try await sessionProcess(of: host) != session)
         }
     }
 
@@ -52,7 +61,7 @@ struct ConnectionLossTests {
         try await SSHServerFixture.with { server in
             let host = try server.host()
             for _ in 0..<3 {
-                let session = try await Script.sessionProcess(of: host)
+                let session = try await sessionProcess(of: host)
                 kill(session, SIGKILL)
                 while kill(session, 0) == 0 { try await Task.sleep(for: .milliseconds(5)) }
                 let count = "echo x >>\(server.path("count"))"
@@ -67,7 +76,7 @@ struct ConnectionLossTests {
     {
         try await SSHServerFixture.with { server in
             let host = try server.host()
-            let session = try await Script.sessionProcess(of: host)
+            let session = try await sessionProcess(of: host)
             let started = ContinuousClock.now
             async let error = Script.failure(
                 host,

@@ -28,9 +28,14 @@ struct FileTransferTests {
         try FileManager.default.attributesOfItem(atPath: path)[.systemFileNumber] as? Int
     }
 
+    /// The process of sshd that serves the connection.
+    private func sessionProcess(of host: SSHHost) async throws -> Int32 {
+        try #require(Int32(try await Script.output(host, "cut -d' ' -f4 /proc/$PPID/stat").trimmed))
+    }
+
     /// Moves the file, and kills sshd's process for it when a part of it is over.
     private func cut(_ host: SSHHost, _ move: (@escaping FileTransfer.Progress) async throws -> Void) async throws {
-        let session = try await Script.sessionProcess(of: host)
+        let session = try await sessionProcess(of: host)
         let error = await #expect(throws: RemoteError.self) {
             try await move { done, _ in if done > 8 << 20 { kill(session, SIGKILL) } }
         }

@@ -12,13 +12,12 @@ import Testing
 struct SpareShellTests {
     /// Tells who it is, and which shells wait on its session, as soon as there is one or when it has looked long enough.
     ///
-    /// They are below the same sshd and not above this script. A shell that waited is right below it itself, another has
-    /// one around it.
+    /// They are this shell's cousins: below the same sshd, and not above this script.
     private static let whoWaits = """
-        \(Script.session)
+        session=$(cut -d ' ' -f 4 /proc/$PPID/stat)
         for look in $(seq 200); do
           found=
-          for pid in $(ps -o pid= --ppid $session); do [ $pid = $mine ] || found="$found $pid"; done
+          for pid in $(ps -o pid= --ppid $session); do [ $pid = $PPID ] || found="$found $(ps -o pid= --ppid $pid)"; done
           [ -z "${found# }" ] || break
           sleep 0.05
         done
@@ -50,11 +49,11 @@ struct SpareShellTests {
             let odd = #"it's a "$HOME" `id` \\ \' ! * ; & | ü € \t \0101 %s ~ # {a,b}"# + "\t\u{7f}"
             for lines in [0, 10, 4000] {
                 let filler = String(repeating: "# ä line of some length that says nothing\n", count: lines)
-                let script = filler + "cat <<'END'\n\(odd)\nEND\ncat; echo $#; exit 9\n\n\n"
+                let script = filler + "cat <<'END'\n\(odd)\nEND\ncat; echo $0 $#; exit 9\n\n\n"
                 for _ in 0..<4 {
                     let result = try await host.run(RemoteCommand("odd", script: script, effect: .readOnly))
                     #expect(result.exitCode == 9)
-                    #expect(result.output == odd + "\n0\n")
+                    #expect(result.output == odd + "\nsh 0\n")
                 }
             }
             await host.close()
@@ -67,18 +66,47 @@ struct SpareShellTests {
             let count = "echo x >>\(server.path("count"))"
             for _ in 0..<3 {
                 _ = try await Script.output(host, "sleep 0.3")
-                // The server tells of their end before it tells of this script's.
+                // The waiting shells are this shell's cousins: below the same sshd, and not above this script. What they
+                // started sees the end of its input; the server tells of that before it tells of this script's end.
+                let session = "$(cut -d ' ' -f 4 /proc/$PPID/stat)"
                 let kill = """
-                    \(Script.session)
-                    waiting=
-                    for pid in $(ps -o pid= --ppid $session); do [ $pid = $mine ] || waiting="$waiting $pid"; done
-                    kill -9 $waiting
-                    for pid in $waiting; do while [ -d /proc/$pid ]; do sleep 0.05; done; done; sleep 0.5
+                    outer=; inner=
+                    for pid in $(ps -o pid= --ppid \(session)); do
+                      [ $pid = $PPID ] || { outer="$outer $pid"; inner="$inner $(ps -o pid= --ppid $pid)"; }
+                    done
+                    kill -9 $outer
+                    for pid in $outer $inner; do while [ -d /proc/$pid ]; do sleep 0.05; done; done; sleep 0.5
                     """
                 _ = try await Script.output(host, kill)
                 _ = try await host.run(RemoteCommand("count", script: count, effect: .mutating))
             }
             #expect(server.read("count") == "x\nx\nx\n")
+            await host.close()
+        }
+    }
+
+    /// What a start-up file reads is the beginning of the script, where it comes while the file is at work.
+    @Test func `a script whose beginning a start-up file took is not begun`() async throws {
+        try await SSHServerFixture.with { server in
+            let host = try server.host()
+            _ = try await Script.output(host, ":")
+            var notBegun = 0
+            for taken in 1...6 {
+                // For the shells that are started ahead from here on.
+                try server.write("home/.bashrc", String(repeating: "read -t 2 line\n", count: taken))
+                for _ in 0..<4 {
+                    try server.write("ran", "")
+                    let script = "# 1\n# 2\n# 3\necho x >>\(server.path("ran"))\necho x >>\(server.path("ran"))\n"
+                    do throws(RemoteError) {
+                        let result = try await host.run(RemoteCommand("run", script: script, effect: .mutating))
+                        #expect(result.exitCode == 0 && server.read("ran") == "x\nx\n", "\(taken)")
+                    } catch {
+                        notBegun += 1
+                        #expect(error.isNotBegun && server.read("ran").isEmpty, "\(taken): \(error)")
+                    }
+                }
+            }
+            #expect(notBegun > 0)
             await host.close()
         }
     }
@@ -125,7 +153,7 @@ struct SpareShellTests {
         try await SSHServerFixture.with { server in
             let host = try server.host()
             _ = try await Script.output(host, ":")
-            let session = try await Script.sessionProcess(of: host)
+            let session = try await Script.output(host, "sleep 0.3; cut -d ' ' -f 4 /proc/$PPID/stat").dropLast()
             await host.close()
             let gone = "i=0; while [ -d /proc/\(session) ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done; echo $i"
             let left = try await LocalHost(name: "here").run(RemoteCommand("look", script: gone, effect: .readOnly))
