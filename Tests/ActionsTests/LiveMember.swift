@@ -39,7 +39,7 @@ struct LiveMember: Sendable {
     /// Runs the body with a member that is not started yet, and cleans up after it, also when it fails.
     static func with(wal: Bool = false, _ body: (LiveMember) async throws -> Void) async throws {
         let root = "/tmp/pawl-node-\(UUID().uuidString.prefix(8))"
-        let address = "127.\((1...250).randomElement() ?? 1).\((1...250).randomElement() ?? 1).1"
+        let address = DistinctNumber.network() + ".1"
         var member = LiveMember(root: root, url: "http://\(address):2379")
         member.variables["pawl_state_dir"] = .string("\(root)/state")
         member.variables["etcd_endpoint"] = .string(member.url)

@@ -5,7 +5,8 @@ import Synchronization
 
 /// Numbers for names and addresses that tests of this machine must not share, which chance alone does share at times.
 package enum DistinctNumber {
-    private static let count = Mutex(0)
+    /// Processes do not begin at the same one.
+    private static let count = Mutex(Int.random(in: 0..<62_500))
 
     /// One more than this process has had.
     private static func next() -> Int {
@@ -25,7 +26,7 @@ package enum DistinctNumber {
     ///
     /// - Returns: one that no other of the last 62,500 of this process has; one of another process might.
     package static func network() -> String {
-        let number = (Int(getpid()) * 251 + next()) % 62_500
+        let number = next() % 62_500
         return "127.\(number / 250 + 1).\(number % 250 + 1)"
     }
 }
