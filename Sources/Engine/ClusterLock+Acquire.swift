@@ -53,7 +53,8 @@ extension ClusterLock {
                     lock,
                     in: survey.sights.filter { held.contains($0.key) }.mapValues(\.directory),
                     replacing: Set(survey.sights.values.compactMap(\.lock)),
-                    replicas: end.replicas,
+                    doubtful: survey.sights.filter { end.doubtful.contains($0.key) }.mapValues(\.directory),
+                    replicas: end.replicas.filter { survey.sights[$0.key]?.lock == nil },
                     on: nodes
                 )
             case .lost(let node, _):

@@ -13,17 +13,23 @@ struct ClusterLock: Sendable {
     let directories: [String: String]
     /// Locks of controllers that are proven to be gone, which it replaced.
     let replaced: Set<NodeLock>
-    /// What the nodes that have it said of runs when it was taken.
+    /// What nodes said of runs when it was taken, but for those where it replaced another: a command of its holder may
+    /// have been on its way to the disk.
     let replicas: [String: [UInt8]]
+    /// The state directories of hosts that may have it, and did not say so: nothing is changed on them, and it is given
+    /// back there too.
+    private let doubtful: [String: String]
     private let nodes: LockNodes
 
     init(
         _ lock: NodeLock,
         in directories: [String: String],
         replacing replaced: Set<NodeLock>,
+        doubtful: [String: String],
         replicas: [String: [UInt8]],
         on nodes: LockNodes
     ) {
+        self.doubtful = doubtful
         self.replicas = replicas
         self.lock = lock
         self.directories = directories
@@ -75,18 +81,20 @@ struct ClusterLock: Sendable {
     ///
     /// - Returns: for each node where that failed, why.
     func release() async -> [String: String] {
-        await LockRounds(nodes: nodes).release(lock.key, in: directories)
+        await LockRounds(nodes: nodes).release(lock.key, in: everywhere)
     }
 
-    /// The nodes that have it.
-    var holders: Set<String> { Set(directories.keys) }
+    /// The nodes that have it, or may have it.
+    var holders: Set<String> { Set(everywhere.keys) }
+
+    private var everywhere: [String: String] { directories.merging(doubtful) { known, _ in known } }
 
     /// Gives it back on one node.
     ///
     /// - Returns: why that failed, if it did.
     func release(on host: String) async -> String? {
         let rounds = LockRounds(nodes: nodes)
-        return await rounds.release(lock.key, in: directories.filter { $0.key == host })[host]
+        return await rounds.release(lock.key, in: everywhere.filter { $0.key == host })[host]
     }
 }
 

@@ -16,6 +16,8 @@ struct LockRounds: Sendable {
         var holders: [String: NodeLock] = [:]
         /// Why a node could not be written to.
         var failures: [String: String] = [:]
+        /// Nodes that may have it without having said so.
+        var doubtful: Set<String> = []
         /// What nodes said of runs, as ``ReplicaScript/reading(_:)`` prints it.
         var replicas: [String: [UInt8]] = [:]
     }
@@ -167,10 +169,17 @@ struct LockRounds: Sendable {
             return .failure(Trouble(message: "no such host", mayHaveBegun: false))
         }
         do {
-            var command = RemoteCommand(label, script: script, effect: .mutating, timeout: .seconds(20))
+            // To read a long replica over a slow link may take as long as it could if it were asked for by itself.
+            let timeout = Duration.seconds(asksForReplicas ? 50 : 20)
+            var command = RemoteCommand(label, script: script, effect: .mutating, timeout: timeout)
             command.isLast = givesBack
             let result = givesBack ? try await node.host.runRepeatably(command) : try await node.host.run(command)
-            return .success(Said(answer: try LockScript.answer(result), besides: LockScript.besides(result)))
+            return .success(
+                Said(
+                    answer: try LockScript.answer(result),
+                    besides: result.exitCode == 0 ? LockScript.besides(result) : nil
+                )
+            )
         } catch let error as RemoteError {
             return .failure(Trouble(message: error.message, mayHaveBegun: !error.isNotBegun))
         } catch {
@@ -185,5 +194,7 @@ extension LockRounds.End {
         holders[reply.host] = reply.holder ?? holders[reply.host]
         failures[reply.host] = reply.failure ?? failures[reply.host]
         replicas[reply.host] = reply.replicas ?? replicas[reply.host]
+        if reply.answer == .inDoubt { doubtful.insert(reply.host) }
+        if reply.answer == .givenBack { doubtful.remove(reply.host) }
     }
 }

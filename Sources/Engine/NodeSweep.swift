@@ -57,12 +57,11 @@ struct NodeSweep: Sendable {
         behind guards: [any MutationGuard]
     ) async -> RemoteError? {
         guard let target = hosts.target(place.host, become: place.become) else { return nil }
-        var command = RemoteCommand(
+        let command = RemoteCommand(
             "remove the files of run \(run)",
             script: prepared(target, runs) + script(NodeState(variables: target.variables)),
             effect: .mutating
         )
-        command.isLast = true
         do throws(RemoteError) {
             let result = try await GuardedHost(target.host, guards: guards).runRepeatably(command)
             guard result.exitCode != 0 else { return nil }

@@ -87,12 +87,13 @@ package struct RunEngine: Sendable {
             machine: RolloutMachine(plan: plan, history: history),
             mailbox: sender
         )
+        // Before any signal, which may have come while the lock was taken: a resumed run looks at the nodes first.
+        sender.yield(.begin)
         let verdict = await withTaskGroup(of: Void.self) { group in
             group.addTask { await heed(signals, sender) }
             group.addTask {
                 for await (step, text) in news { await tell(.stepProgress(step, text)) }
             }
-            sender.yield(.begin)
             var verdict = Verdict.interrupted
             for await event in mailbox {
                 if let end = await loop.take(event, in: &group) {

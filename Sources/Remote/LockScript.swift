@@ -122,7 +122,7 @@ package enum LockScript {
             """
     }
 
-    /// How a node answered to ``take(_:in:replacing:note:)`` or ``release(_:in:)``.
+    /// How a node answered to ``take(_:in:replacing:note:besides:)`` or ``release(_:in:)``.
     package enum Answer: Sendable, Hashable {
         case taken
         case released
@@ -140,7 +140,8 @@ package enum LockScript {
         let fields = LockFields(String(decoding: result.standardOutput.dropLast(question), as: UTF8.self))
         if let error = fields["error"] { throw LockAnswerError(error) }
         switch (fields["answer"], fields.lock, fields["token"].flatMap(Int.init)) {
-        case ("taken"?, _, _) where result.exitCode == 0: return .taken
+        // Where it was asked for something else besides, the exit code is of that.
+        case ("taken"?, _, _) where result.exitCode == 0 || question > 0: return .taken
         case ("released"?, _, _) where result.exitCode == 0: return .released
         case ("absent"?, _, _) where result.exitCode == 0: return .absent
         case ("held"?, let lock?, _): return .held(lock)

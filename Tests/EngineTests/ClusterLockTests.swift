@@ -241,6 +241,29 @@ import Testing
         #expect(halted.report?.reason.contains("no lock on c") == true)
     }
 
+    @Test func `a host that took the lock without saying so is not changed, and gives it back`() async throws {
+        var bench = try Bench()
+        bench.connector = { settings in
+            let host = LocalHost(name: settings.name)
+            return settings.name == "c" ? MuteLockHost(inner: host) as any RemoteHost : host
+        }
+        let halted = try await bench.run()
+        #expect(halted.exitCode == 3)
+        #expect(halted.report?.reason.contains("no lock on c") == true)
+        #expect(bench.desk.lines(of: "c/token") == ["1"], "it was there")
+        for host in ["a", "b", "c"] { #expect(bench.lock(on: host) == nil, "\(host)") }
+    }
+
+    @Test func `a node whose lock was replaced is asked once more what run it is in`() async throws {
+        let bench = try Bench()
+        let play = try PlayLoader.load(bench.request)
+        let nodes = LockNodes(play, HostDirectory(play, connector: bench.connector))
+        try bench.put(try await Self.lock(ofDeadProcess: "r0", token: 4), on: "b")
+        let lock = try await ClusterLock.acquire(for: .init(run: "r1", reason: "run", unlock: "x"), on: nodes)
+        #expect(lock.replicas.keys.sorted() == ["a", "c"])
+        #expect(await lock.release().isEmpty)
+    }
+
     @Test func `less than a majority is refused with what each host said`() async throws {
         var bench = try Bench()
         bench.connector = { settings in
@@ -378,6 +401,17 @@ extension Bench {
             controllerPID: 1,
             version: "test"
         )
+    }
+}
+
+/// Grants its lock, and the connection is lost before it has said so.
+struct MuteLockHost: ForwardingHost {
+    let inner: any RemoteHost
+
+    func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
+        let result = try await inner.run(command)
+        if command.label == "lock: take it" { throw RemoteError(.inDoubt, host: name, "connection lost") }
+        return result
     }
 }
 
