@@ -113,6 +113,16 @@ extension ServiceScript {
         order_start() {
           restarts=$NRestarts
           if [ -n "${setting-}" ]; then systemctl set-environment "$setting" || fail "systemctl set-environment failed"; fi
+          start_unit
+          if [ "$start_code" = 0 ]; then return; fi
+          look_now
+          if [ "$Result" != start-limit-hit ]; then return; fi
+          # systemd did not try, for the sake of starts before this one: of other runs, or by hand.
+          systemctl reset-failed -- "$UNIT" >/dev/null 2>&1
+          restarts=0
+          start_unit
+        }
+        start_unit() {
           timeout "$WITHIN" systemctl start -- "$UNIT" >/dev/null 2>&1
           start_code=$?
         }

@@ -52,6 +52,24 @@ extension EndToEnd {
             }
         }
 
+        /// systemd refuses a unit that was started too often within some seconds; it counts the starts of whoever.
+        @Test func `a member that was started often before is started all the same`() async throws {
+            try await ClusterFixture.with(nodes: 1) { cluster in
+                try await cluster.seed(LabSeed(keys: 20))
+                try await cluster.nodes[0].check(
+                    """
+                    mkdir -p /etc/systemd/system/etcd.service.d
+                    printf '[Unit]\\nStartLimitIntervalSec=600\\nStartLimitBurst=2\\n' \\
+                      >/etc/systemd/system/etcd.service.d/limit.conf
+                    systemctl daemon-reload; systemctl restart etcd; systemctl restart etcd
+                    """
+                )
+                let output = try await cluster.pawl(cluster.runArguments())
+                #expect(output.exitCode == 0, "\(output.all)")
+                try await cluster.expectMigrated()
+            }
+        }
+
         @Test(arguments: ["etcd_ttl_keys", "etcd_canary"])
         func `a migration that is killed at its last writes leaves nothing of them twice`(action: String) async throws {
             try await ClusterFixture.with { cluster in
