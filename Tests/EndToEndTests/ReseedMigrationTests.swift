@@ -48,6 +48,34 @@ extension EndToEnd {
             }
         }
 
+        /// Nobody else can say whether the new cluster serves, and it has the id of the old one.
+        @Test func `while the migrated member cannot be reached, no old data is put back`() async throws {
+            try await ClusterFixture.with { cluster in
+                try await cluster.seed(LabSeed(keys: 200))
+                let seed = try await cluster.rollingOrder()[2]
+                let join = "\n    etcd_rejoin:\n"
+                let playbook = try cluster.editedPlaybook(
+                    ClusterFixture.reseed,
+                    replacing: [(join, join + "      within: 40s\n")]
+                )
+                let output = try await cluster.follow(Self.arguments(cluster, playbook)) { pawl in
+                    try await pawl.wait(for: "the first join") {
+                        $0.event == "step_started" && $0.name == "Join the new cluster"
+                    }
+                    try await seed.unplug()
+                }
+                try await seed.plug()
+                #expect(output.exitCode == 3, "\(output.all)")
+                let asides = try await Self.asides(of: cluster)
+                #expect(asides == 2, "\(output.all)")
+                for node in cluster.nodes where node.name != seed.name {
+                    let state = try await node.check("systemctl is-active etcd || true")
+                    #expect(state.trimmingCharacters(in: .whitespacesAndNewlines) != "active", "\(node.name)")
+                }
+                try await cluster.expectResumed()
+            }
+        }
+
         /// The WAL in the data directory and not in `member`, and a drop-in of the operator's own that says how etcd starts.
         @Test func `a WAL directory beside the member, and a unit of one's own, go there and back`() async throws {
             var options = LabOptions()
@@ -116,8 +144,9 @@ extension EndToEnd {
             return node
         }
 
-        private static func arguments(_ cluster: ClusterFixture) -> [String] {
-            cluster.runArguments(ClusterFixture.reseed, ["-e", "ttl_keys=warn"] + ClusterFixture.json)
+        private static func arguments(_ cluster: ClusterFixture, _ playbook: String = ClusterFixture.reseed) -> [String]
+        {
+            cluster.runArguments(playbook, ["-e", "ttl_keys=warn"] + ClusterFixture.json)
         }
 
         /// The ids of all members, as each of them has them.
