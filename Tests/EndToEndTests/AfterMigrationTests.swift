@@ -56,17 +56,19 @@ extension EndToEnd {
         @Test func `a member that was started often before is started all the same`() async throws {
             try await ClusterFixture.with(nodes: 1) { cluster in
                 try await cluster.seed(LabSeed(keys: 20))
+                let migrated = try await cluster.pawl(cluster.runArguments())
+                #expect(migrated.exitCode == 0, "\(migrated.all)")
+                // What the migration left to be done a second later reloads systemd, which forgets the starts.
                 try await cluster.nodes[0].check(
                     """
+                    while pgrep -x sleep >/dev/null; do sleep 0.05; done
                     mkdir -p /etc/systemd/system/etcd.service.d
                     printf '[Unit]\\nStartLimitIntervalSec=600\\nStartLimitBurst=2\\n' \\
                       >/etc/systemd/system/etcd.service.d/limit.conf
                     systemctl daemon-reload; systemctl restart etcd; systemctl restart etcd
                     """
                 )
-                let output = try await cluster.pawl(cluster.runArguments())
-                #expect(output.exitCode == 0, "\(output.all)")
-                try await cluster.expectMigrated()
+                try await Self.expectDone(cluster, "remove_v2_data")
             }
         }
 
