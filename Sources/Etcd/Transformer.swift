@@ -60,10 +60,18 @@ enum Transformer {
         mkfifo nodes || broken "a pipe cannot be made"
         awk 'BEGIN { RS = "[{]\"key\":" } NR > 1 && index($0, "\"value\":") { keys++ } END { printf "%d\n", keys }' <nodes >input &
         # What the transformer does not read is read away, so that etcdctl tells of nothing but its end.
-        { tee nodes; cat >/dev/null; } 2>/dev/null | (cd / && exec "$program") >records 2>complaints
+        { tee nodes; cat >/dev/null; } 2>/dev/null | {
+          (cd / && exec "$program") >records 2>complaints
+          code=$?
+          # Little of it may all be in the pipe, whoever reads it.
+          [ -z "$(tr -d ' \t\r\n' | head -c 1)" ] || : >unread
+          cat >/dev/null
+          exit "$code"
+        }
         code=$?
         wait
         [ "$code" = 0 ] || broken "it ended with exit code $code"
+        [ ! -e unread ] || broken "it ended before it had read everything: it must read all of its input"
         size=$(wc -c <records)
         set -- $(od -An -v -tu1 records | awk -v size="$size" '
           BEGIN { at = 0; have = 0; length8 = 0; weight = 1 }
