@@ -86,7 +86,9 @@ actor SSHConnection {
             switch try call() {
             case .done(let value): return value
             case .failed(let failure): throw failure
-            case .again(let interest): try await pause(for: interest, until: deadline, doing: doing)
+            case .again(let interest):
+                session?.acknowledge()
+                try await pause(for: interest, until: deadline, doing: doing)
             }
         }
     }

@@ -163,6 +163,19 @@ final class SessionHandle {
         return attempt(libssh2_keepalive_send(session, &next))
     }
 
+    /// Has the kernel acknowledge what came, and what comes next, without its usual wait for something to send along.
+    ///
+    /// sshd turns Nagle's algorithm off with the first command only (`ssh_packet_set_interactive` in its packet.c). Until
+    /// then its second small packet in a row waits for our word on the first, which the kernel keeps back for 40 ms
+    /// (tcp(7), `TCP_QUICKACK`; not permanent, so it is said at each wait).
+    func acknowledge() {
+        #if os(Linux)
+        guard proxy == nil else { return }
+        var value: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_QUICKACK, &value, socklen_t(MemoryLayout<Int32>.size))
+        #endif
+    }
+
     /// How long ago the kernel got the last data from the peer (tcp(7), `TCP_INFO`); nil where it does not tell.
     var sinceInbound: Duration? {
         #if os(Linux)
