@@ -89,18 +89,22 @@ extension SSHConnection {
 
     /// The first script of a user on a session is kept back until its shell is there: start-up files that wait for
     /// something would let it begin at any time, long after it was given up.
-    private func transfer(
-        of request: ChannelRequest,
-        as elevation: Elevation?,
-        to waiting: FramedShell?
-    ) throws(SSHFailure) -> ChannelTransfer {
+    private func newShell(for request: ChannelRequest, as elevation: Elevation?) -> FramedShell {
         let frame = CommandFrame(
             script: request.script,
             as: elevation,
             hasInput: request.hasInput,
             isCareful: !spares.isProven(elevation)
         )
-        let shell = waiting ?? FramedShell(frame, password: endpoint.become.password)
+        return FramedShell(frame, password: endpoint.become.password)
+    }
+
+    private func transfer(
+        of request: ChannelRequest,
+        as elevation: Elevation?,
+        to waiting: FramedShell?
+    ) throws(SSHFailure) -> ChannelTransfer {
+        let shell = waiting ?? newShell(for: request, as: elevation)
         let prefix = waiting == nil ? shell.frame.inputPrefix : CommandFrame.waitingInput(for: request.script)
         return ChannelTransfer(
             shell,

@@ -57,16 +57,27 @@ struct CommandFrameTests {
         )
     }
 
-    @Test(arguments: loginShells)
-    func `a shell that waits takes its script from standard input, whole or not at all`(shell: String) async throws {
-        let script = "printf '%s|' \"$0\" 'it''s ! \\ ü'; cat; exit 9\n\n"
+    /// Read by the shell itself, and through a program.
+    private static let waitingScripts = [0, CommandFrame.longestOwnReading].map { length in
+        // Among the bytes are those that dash uses for its own purposes (\u{81} to \u{88} in its parser.h).
+        "printf '%s|' \"$0\" '  it''s ! \\\n\n \t Á ₁ \u{82}\u{88} ü\u{7f} \\' #"
+            + String(repeating: "ä", count: length)
+            + "\ncat; exit 9\n\n"
+    }
+
+    @Test(arguments: loginShells, waitingScripts)
+    func `a shell that waits takes its script from standard input, whole or not at all`(
+        shell: String,
+        script: String
+    ) async throws {
         let input = CommandFrame.waitingInput(for: script)
         let end = try await run(CommandFrame(waitingAs: nil), input: input, by: shell)
         #expect(end.out.state == .ended(9) && end.err.state == .ended(9))
-        #expect(String(decoding: end.own, as: UTF8.self) == "sh|its ! \\ ü|")
-        for cut in [0, 1, 3, input.count - 2] {
-            let end = try await run(CommandFrame(waitingAs: nil), input: Array(input.prefix(cut)), by: shell)
-            #expect(end.out.state == .outerEnded(begun: false, CommandFrame.cutShortExitCode), "\(cut)")
+        #expect(String(decoding: end.own, as: UTF8.self) == "sh|  its ! \\\n\n \t Á ₁ \u{82}\u{88} ü\u{7f} \\|")
+        let cuts = [0, 1, 3, input.count / 2, input.count - 2, input.count - 1].map { Array(input.prefix($0)) }
+        for cut in cuts + [1, 5, 12].map({ Array(input.dropFirst($0)) }) {
+            let end = try await run(CommandFrame(waitingAs: nil), input: cut, by: shell)
+            #expect(end.out.state == .outerEnded(begun: false, CommandFrame.cutShortExitCode), "\(cut.count)")
             #expect(end.own.isEmpty)
         }
     }
