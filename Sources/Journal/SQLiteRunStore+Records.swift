@@ -38,22 +38,23 @@ extension SQLiteRunStore {
         try Self.check(record.problem)
         let row = try Self.row(of: record)
         return try await write(durability, keeping: .record(record)) { database in
-            try database.execute(sql: Self.insertStep, arguments: row)
+            try database.cachedStatement(sql: Self.insertStep).execute(arguments: row)
             return database.lastInsertedRowID
         }
     }
 
     package func records(of run: String) async throws(JournalError) -> [StepRecord] {
         try await read { database in
-            try Self.requireRun(run, database)
+            _ = try Self.find(run, database)
             return try Self.records(of: run, beyond: 0, database)
         }
     }
 
     private static func records(of run: String, beyond count: Int, _ database: Database) throws -> [StepRecord] {
         try Row.fetchAll(
-            database,
-            sql: "SELECT * FROM step WHERE run = ? ORDER BY sequence LIMIT -1 OFFSET ?",
+            database.cachedStatement(
+                sql: "SELECT * FROM step WHERE run = ? ORDER BY sequence LIMIT -1 OFFSET ?"
+            ),
             arguments: [run, count]
         )
         .map { try StepRecord(row: $0) }
@@ -125,7 +126,7 @@ extension SQLiteRunStore {
         let fact = fact.normalized()
         try Self.check(fact.problem)
         try await write(durability, keeping: .fact(fact)) {
-            try $0.execute(sql: Self.insertFact, arguments: Self.row(of: fact))
+            try $0.cachedStatement(sql: Self.insertFact).execute(arguments: Self.row(of: fact))
         }
     }
 
@@ -142,15 +143,16 @@ extension SQLiteRunStore {
 
     package func factHistory(of run: String) async throws(JournalError) -> [FactRecord] {
         try await read { database in
-            try Self.requireRun(run, database)
+            _ = try Self.find(run, database)
             return try Self.facts(of: run, beyond: 0, database)
         }
     }
 
     private static func facts(of run: String, beyond count: Int, _ database: Database) throws -> [FactRecord] {
         try Row.fetchAll(
-            database,
-            sql: "SELECT * FROM fact WHERE run = ? ORDER BY sequence LIMIT -1 OFFSET ?",
+            database.cachedStatement(
+                sql: "SELECT * FROM fact WHERE run = ? ORDER BY sequence LIMIT -1 OFFSET ?"
+            ),
             arguments: [run, count]
         )
         .map { try FactRecord(row: $0) }
@@ -209,12 +211,18 @@ extension SQLiteRunStore {
 
     private static func find(_ run: String, _ database: Database) throws -> RunRecord {
         let row = try Row.fetchOne(database, sql: "SELECT * FROM run WHERE id = ?", arguments: [run])
-        guard let row else { throw JournalError(.unknownRun, "there is no run '\(run)'", remedy: "see 'pawl runs'") }
+        guard let row else { throw unknown(run) }
         return try RunRecord(row: row)
     }
 
+    /// For what is read in front of every step: the run itself, whose plan is long, was looked at when it began.
     private static func requireRun(_ run: String, _ database: Database) throws {
-        _ = try find(run, database)
+        let statement = try database.cachedStatement(sql: "SELECT 1 FROM run WHERE id = ?")
+        guard try Int.fetchOne(statement, arguments: [run]) != nil else { throw unknown(run) }
+    }
+
+    private static func unknown(_ run: String) -> JournalError {
+        JournalError(.unknownRun, "there is no run '\(run)'", remedy: "see 'pawl runs'")
     }
 
     private static func json(_ value: some Encodable) throws(JournalError) -> String {
