@@ -24,7 +24,7 @@ struct ReplicaScript: Sendable {
     func replacing(with text: String, mustSucceed: Bool) -> String {
         beginning
             + """
-            if replica_why=$(make_state) && replica_mine ''; then
+            if ! make_state >/dev/null; then replica_why=$(make_state); elif replica_mine ''; then
               if (umask 077; printf %s \(ShellQuoting.quote(text)) >"$state/run.new" && sync "$state/run.new" &&
                 mv -f -- "$state/run.new" "$state/run" && sync "$state") 2>/dev/null
               then replica_written=yes; else replica_why="$state/run cannot be written; is the disk full?"; fi
@@ -35,7 +35,7 @@ struct ReplicaScript: Sendable {
 
     /// Refuses unless the node has the replica that is to grow; the new line is flushed.
     func appending(_ text: String, mustSucceed: Bool) -> String {
-        beginning
+        state.path + ownership
             + """
             if replica_mine "$state/run is not there any more"; then
               if { printf %s \(ShellQuoting.quote(text)) >>"$state/run" && sync "$state/run"; } 2>/dev/null
@@ -55,10 +55,7 @@ struct ReplicaScript: Sendable {
             + "; } 2>/dev/null || :; fi"
     }
 
-    /// Another run's replica fences like a lost lock: nothing is taken back either.
-    ///
-    /// Anything else is a plain failure.
-    private var beginning: String { state.shell + Self.nothing + "\nreplica_kind=unrecorded\n" + ownership }
+    private var beginning: String { state.shell + ownership }
 
     private func end(_ mustSucceed: Bool) -> String {
         let refusal =
@@ -70,10 +67,13 @@ struct ReplicaScript: Sendable {
     /// Defines `replica_mine ABSENT`, which says in `replica_why` when `run` is another run's, or what to complain of
     /// where there is none.
     ///
+    /// Another run's replica fences like a lost lock: nothing is taken back either. Anything else is a plain failure.
     /// The first line is read without a further process.
     private var ownership: String {
         let mine = ([header] + stale).map(ShellQuoting.quote).joined(separator: "|")
         return """
+            \(Self.nothing)
+            replica_kind=unrecorded
             replica_mine() {
               replica_remedy=
               if [ ! -e "$state/run" ]; then replica_why=$1; [ -z "$1" ]; return; fi
@@ -95,7 +95,7 @@ struct ReplicaScript: Sendable {
     var standing: String {
         beginning
             + """
-            if replica_why=$(make_state) && replica_mine ''; then
+            if ! make_state >/dev/null; then replica_why=$(make_state); elif replica_mine ''; then
               umask 077
               if cat >"$state/run.new" && sync "$state/run.new" && mv -f -- "$state/run.new" "$state/run" &&
                 sync "$state"; then replica_written=yes; else replica_why="$state/run cannot be written"; fi
@@ -112,7 +112,7 @@ struct ReplicaScript: Sendable {
         beginning
             + (onlyWhereOpen ? "[ -e \"$state/run\" ] || exit 0\n" : "")
                 + """
-                if replica_why=$(make_state) && replica_mine ''; then
+                if ! make_state >/dev/null; then replica_why=$(make_state); elif replica_mine ''; then
                   umask 077
                   if printf %s \(ShellQuoting.quote(marker)) >"$state/last-run.new" && sync "$state/last-run.new" &&
                     mv -f -- "$state/last-run.new" "$state/last-run" && rm -f -- "$state/run" "$state/run.new" &&
@@ -145,7 +145,7 @@ struct ReplicaScript: Sendable {
     /// A step without `become` has its state where the login user has it, so that root looks there too. Nothing of a
     /// file that is no regular one is printed.
     static func reading(_ state: NodeState) -> String {
-        state.shell + """
+        state.path + """
             replica_show() {
               for replica_file in "$1/run" "$1/last-run"; do
                 if [ ! -e "$replica_file" ]; then continue; fi

@@ -41,7 +41,7 @@ struct RunPlace: CustomStringConvertible {
     }
 
     private static func read(from node: LockNodes.Node) async -> RunPlace? {
-        let script = node.state.shell + "cat -- \"$state/run\" 2>/dev/null\n"
+        let script = node.state.path + "cat -- \"$state/run\" 2>/dev/null\n"
         let command = RemoteCommand(
             "look where the run stands",
             script: script,

@@ -29,7 +29,7 @@ final class SpentJobs: Sendable {
             let names = jobs.take(on: host).map { ShellQuoting.quote($0.directoryName) }
             guard !names.isEmpty else { return ":" }
             return """
-                (\(state.shell)cd -- "$state/jobs" && rm -rf -- \(names.joined(separator: " "))) </dev/null >/dev/null 2>&1 &
+                (\(state.path)cd -- "$state/jobs" && rm -rf -- \(names.joined(separator: " "))) </dev/null >/dev/null 2>&1 &
                 """
         }
 

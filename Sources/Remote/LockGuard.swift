@@ -21,24 +21,24 @@ package struct LockGuard: MutationGuard {
     }
 
     package func prologue(for command: RemoteCommand) -> String {
-        // In a subshell, so that the script inherits nothing of it. `[ -e ]` is false too where one may not look.
+        // `[ -e ]` is false too where one may not look.
         """
-        (
         state=\(ShellQuoting.quote(directory))
-        \(LockScript.functions)\
-        lock_token=; lock_run=; lock_nonce=; lock_owner=; lock_host=; lock_since=; lock_reason=
+        \(LockScript.reading)\
+        lock_token=; lock_run=; lock_nonce=
         if [ -e "$state/lock" ]; then { lock_read; } 2>/dev/null
         \(otherUser)fi
-        if lock_is \(lock.token) \(ShellQuoting.quote(lock.run)) \(ShellQuoting.quote(lock.nonce)); then exit 0; fi
-        if [ -n "$lock_token" ]; then
-          lock_now="run $lock_run of $lock_owner on $lock_host holds it since $lock_since, reason: $lock_reason"
-        else
-          lock_now="nobody holds it now"
+        if ! lock_is \(lock.token) \(ShellQuoting.quote(lock.run)) \(ShellQuoting.quote(lock.nonce)); then
+          if [ -n "$lock_token" ]; then
+            lock_now="run $lock_run of $lock_owner on $lock_host holds it since $lock_since, reason: $lock_reason"
+          else
+            lock_now="nobody holds it now"
+          fi
+          lock_last=$(tail -n 1 "$state/unlocks" 2>/dev/null)
+          guard_refuse "this run has lost the lock on this node; $lock_now${lock_last:+; last unlock: $lock_last}" \
+            \(ShellQuoting.quote(Self.remedy))
         fi
-        lock_last=$(tail -n 1 "$state/unlocks" 2>/dev/null)
-        guard_refuse "this run has lost the lock on this node; $lock_now${lock_last:+; last unlock: $lock_last}" \
-        \(ShellQuoting.quote(Self.remedy))
-        ) || exit "$?"
+        unset state lock_token lock_run lock_nonce lock_owner lock_host lock_since lock_reason lock_line
 
         """
     }

@@ -12,7 +12,7 @@ package enum LockScript {
     package static func look(_ state: NodeState) -> String {
         """
         (
-        \(state.shell)\(functions)
+        \(state.path)\(functions)
         machine=; boot=
         { read -r machine </etc/machine-id; } 2>/dev/null
         [ -n "$machine" ] || machine=$(uname -n)
@@ -80,7 +80,7 @@ package enum LockScript {
             ("note", note.map(NodeLock.line) ?? ""),
         ]
         return begin(directory, words) + """
-            why=$(make_state) || lock_fail "$why"
+            make_state >/dev/null || lock_fail "$(make_state)"
             cd -- "$state" || lock_fail "$state cannot be entered"
             lock_enter
             lock_known
@@ -163,12 +163,8 @@ package enum LockScript {
         """
     }
 
-    /// Shell functions that read `lock` and `token` in `$state` without starting a program.
-    static let functions = #"""
-        lock_fail() {
-          printf 'error=%s\n' "$1"
-          exit 65
-        }
+    /// Shell functions that read `lock` in `$state` without starting a program.
+    static let reading = #"""
         lock_read() {
           lock_token=; lock_run=; lock_nonce=; lock_owner=; lock_host=; lock_since=; lock_reason=
           while IFS= read -r lock_line || [ -n "$lock_line" ]; do
@@ -185,6 +181,15 @@ package enum LockScript {
           case $lock_token in *[!0-9]*|""|????????????????*) lock_token=0;; esac
         }
         lock_is() { [ "$lock_token" = "$1" ] && [ "$lock_run" = "$2" ] && [ "$lock_nonce" = "$3" ]; }
+
+        """#
+
+    /// Shell functions that show and change `lock` and `token` in `$state`.
+    private static let functions = reading + #"""
+        lock_fail() {
+          printf 'error=%s\n' "$1"
+          exit 65
+        }
         lock_show() {
           [ -f "$state/lock" ] && [ -r "$state/lock" ] || lock_fail "$state/lock cannot be read"
           echo held=yes

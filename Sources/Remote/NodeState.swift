@@ -27,24 +27,31 @@ package struct NodeState: Sendable, Hashable {
         self.init(directory: directory?.isEmpty == true ? nil : directory)
     }
 
+    /// Shell that sets `state`.
+    ///
+    /// It needs nothing and changes nothing. Who runs it is asked once in a shell (`node_user`), however many parts of a
+    /// script need the directory, and not where the directory is named.
+    package var path: String {
+        if let directory { return "state=\(ShellQuoting.quote(directory))\n" }
+        return """
+            if [ "${node_user:=$(id -u)}" = 0 ]; then state=/var/lib/pawl; else state=${XDG_STATE_HOME:-$HOME/.local/state}/pawl; fi
+
+            """
+    }
+
     /// Shell that sets `state`, and defines `make_state`, which creates the directory (0700) and prints why it cannot
     /// be trusted, if so: a link, or somebody else's.
     ///
-    /// It needs nothing and changes nothing until `make_state` is called. Who runs it is asked once in a shell
-    /// (`node_user`), however many parts of a script need the directory.
+    /// It changes nothing until `make_state` is called.
     package var shell: String {
-        """
-        state=\(ShellQuoting.quote(directory ?? ""))
-        if [ -z "$state" ]; then
-          if [ "${node_user:=$(id -u)}" = 0 ]; then state=/var/lib/pawl; else state=${XDG_STATE_HOME:-$HOME/.local/state}/pawl; fi
-        fi
-        make_state() {
-          if [ ! -d "$state" ]; then (umask 077; mkdir -p -m 700 -- "$state") 2>/dev/null; fi
-          if [ -d "$state" ] && [ ! -L "$state" ] && [ -O "$state" ] && [ -w "$state" ]; then return 0; fi
-          echo "$state is not a directory that $(id -un) owns and may write to"
-          return 1
-        }
+        path + """
+            make_state() {
+              if [ ! -d "$state" ]; then (umask 077; mkdir -p -m 700 -- "$state") 2>/dev/null; fi
+              if [ -d "$state" ] && [ ! -L "$state" ] && [ -O "$state" ] && [ -w "$state" ]; then return 0; fi
+              echo "$state is not a directory that $(id -un) owns and may write to"
+              return 1
+            }
 
-        """
+            """
     }
 }
