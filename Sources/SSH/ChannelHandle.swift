@@ -44,6 +44,9 @@ final class ChannelHandle {
         return count < 0 ? session.failure(Int32(count)) : .done(count)
     }
 
+    /// How many bytes of standard input the server has room for, as far as it has said so.
+    var window: Int { channel.map { Int(libssh2_channel_window_write_ex($0, nil)) } ?? 0 }
+
     func sendEOF() -> Attempt<Void> {
         guard let channel else { return closed() }
         return session.attempt(libssh2_channel_send_eof(channel))

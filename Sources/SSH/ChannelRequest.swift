@@ -31,6 +31,12 @@ struct ChannelRequest: Sendable {
     /// Gets how many bytes of a local file were sent or written so far.
     var onProgress: (@Sendable (Int) -> Void)?
 
+    /// A file that comes over a long way needs more on the way.
+    var receiveWindow: SessionHandle.ReceiveWindow {
+        if case .file = output { return .ofFile }
+        return .ofCommand
+    }
+
     /// Whether the command has standard input of its own.
     var hasInput: Bool {
         if case .bytes(let bytes) = input { return !bytes.isEmpty }

@@ -8,7 +8,8 @@ import CLibSSH2
 final class ChannelTransfer {
     /// What can be done on the channel, in the order of preference.
     enum Step: CaseIterable {
-        case request, answer, input, endOfInput, standardOutput, standardError
+        // What is read may be the word that there is room for more.
+        case request, answer, standardOutput, standardError, input, endOfInput
     }
 
     let output: OutputWriter
@@ -17,6 +18,8 @@ final class ChannelTransfer {
     private(set) var errorBytes: [UInt8] = []
     /// When something came last, or it was begun.
     private(set) var lastHeard = ContinuousClock.now
+    /// How far standard input is sent ahead of the server; known when there is a channel.
+    var pace = InputPace(roundTrip: nil)
     /// How much of standard input is sent.
     private(set) var inputSent = 0
 
@@ -121,6 +124,7 @@ final class ChannelTransfer {
                 isInputSent = true
                 return .done(moved + 1)
             }
+            guard pace.allows(window: channel.window) else { return moved == 0 ? .again(.read) : .done(moved) }
             switch input.offer({ channel.write($0) }) {
             case .done(0): return .done(moved)
             case .done(let count):

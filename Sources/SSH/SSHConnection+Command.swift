@@ -45,7 +45,8 @@ extension SSHConnection {
             throw self.error(.transfer, "\(request.label): \(error)")
         }
         let channel =
-            if let waiting { waiting.channel } else { try await openChannel(until: deadline) }
+            if let waiting { waiting.channel } else { try await openChannel(request.receiveWindow, until: deadline) }
+        transfer.pace = InputPace(roundTrip: roundTrip)
         startWatch()
         do throws(SSHFailure) {
             try await pump(transfer, through: channel, startsNext: !request.isLast, until: deadline)
@@ -63,13 +64,14 @@ extension SSHConnection {
     private static let heard = Duration.seconds(2)
 
     /// A shell that waits for this command: one that reads its script to the end of its input, so the command has no
-    /// input of its own.
+    /// input of its own, and has the window of a command.
     private func spareShell(
         for request: ChannelRequest,
         as elevation: Elevation?,
         until deadline: ContinuousClock.Instant
     ) async -> SpareShells.Waiting? {
-        guard !request.hasInput, let session, let silence = session.sinceInbound, silence < Self.heard,
+        guard !request.hasInput, request.receiveWindow == .ofCommand, let session, let silence = session.sinceInbound,
+            silence < Self.heard,
             session.isConnected
         else { return nil }
         for old in spares.takeOlder(than: .now - limits.spareShell) { await retire(old) }
@@ -187,7 +189,7 @@ extension SSHConnection {
                 until: deadline,
                 doing: "it ran",
                 watching: true,
-                waking: start
+                waking: [start, transfer.pace.wake].compactMap(\.self).min()
             )
         }
     }

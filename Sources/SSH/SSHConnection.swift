@@ -30,6 +30,8 @@ actor SSHConnection {
     var isHostKeyChanged = false
     /// What was learnt of becoming other users.
     var becomeWays = BecomeWays()
+    /// How long the session's server took at least to open a channel.
+    private(set) var roundTrip: Duration?
     /// Channels that were closed here and not yet by the server.
     private var retired: [ChannelHandle] = []
 
@@ -58,6 +60,7 @@ actor SSHConnection {
     /// The next operation connects anew.
     func drop() {
         session = nil
+        roundTrip = nil
         spares = SpareShells()
         retired = []
     }
@@ -173,12 +176,15 @@ actor SSHConnection {
     /// Opens a channel, on a new session where there is none or the old one turns out to be lost.
     ///
     /// Nothing has begun until a command is sent on the channel, so trying once more is safe for any command.
-    func openChannel(until deadline: ContinuousClock.Instant) async throws(RemoteError) -> ChannelHandle {
+    func openChannel(
+        _ window: SessionHandle.ReceiveWindow = .ofCommand,
+        until deadline: ContinuousClock.Instant
+    ) async throws(RemoteError) -> ChannelHandle {
         for isLastTry in [false, true] {
             let isFresh = session == nil
             if isFresh { try await connect(until: deadline) }
             do throws(SSHFailure) {
-                return try await openChannelOnSession(until: min(deadline, .now + limits.channelOpen))
+                return try await openChannelOnSession(window, until: min(deadline, .now + limits.channelOpen))
             } catch {
                 drop()
                 if isFresh || isLastTry || error.kind == .cancelled || ContinuousClock.now >= deadline {
@@ -194,12 +200,17 @@ actor SSHConnection {
         throw error(.unreachable, "no channel for a command")
     }
 
-    private func openChannelOnSession(until deadline: ContinuousClock.Instant) async throws(SSHFailure) -> ChannelHandle
-    {
+    private func openChannelOnSession(
+        _ window: SessionHandle.ReceiveWindow,
+        until deadline: ContinuousClock.Instant
+    ) async throws(SSHFailure) -> ChannelHandle {
         try await sweep(until: deadline)
         while let session {
             do throws(SSHFailure) {
-                let channel = try await drive("opening a channel", until: deadline) { session.openChannel() }
+                let asked = ContinuousClock.now
+                let channel = try await drive("opening a channel", until: deadline) { session.openChannel(window) }
+                let trip = ContinuousClock.now - asked
+                roundTrip = min(roundTrip ?? trip, trip)
                 // The answer may be an old one: to the request for a spare shell, which came before the end.
                 guard !session.isCut else {
                     throw SSHFailure(kind: .local, message: "the server closed the connection")

@@ -24,8 +24,13 @@ final class SessionHandle {
     let proxy: ProxyProcess?
     private let session: OpaquePointer
 
-    /// `LIBSSH2_CHANNEL_WINDOW_DEFAULT`, a macro that Swift does not import.
-    private static let receiveWindow: UInt32 = 2 * 1024 * 1024
+    /// How much a server may send before it is told that it was read.
+    enum ReceiveWindow: UInt32 {
+        /// `LIBSSH2_CHANNEL_WINDOW_DEFAULT`, a macro that Swift does not import.
+        case ofCommand = 0x20_0000
+        /// A link of 1 Gbit/s and a round trip of 60 ms holds as much.
+        case ofFile = 0x80_0000
+    }
 
     /// `libssh2_init` is not thread-safe and is needed once; a lazily initialised global gives both.
     private static let initStatus: Int32 = libssh2_init(0)
@@ -211,14 +216,14 @@ final class SessionHandle {
     }
     #endif
 
-    func openChannel() -> Attempt<ChannelHandle> {
+    func openChannel(_ window: ReceiveWindow = .ofCommand) -> Attempt<ChannelHandle> {
         let kind = "session"
         guard
             let channel = libssh2_channel_open_ex(
                 session,
                 kind,
                 UInt32(kind.utf8.count),
-                Self.receiveWindow,
+                window.rawValue,
                 UInt32(LIBSSH2_CHANNEL_PACKET_DEFAULT),
                 nil,
                 0
