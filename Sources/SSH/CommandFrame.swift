@@ -145,8 +145,8 @@ struct CommandFrame {
             case .input(let length):
                 "__s=$(dd ibs=1 obs=65536 count=\(length) 2>/dev/null); [ ${#__s} -eq \(length) ] || \(cutShort)"
             case .laterInput:
-                #"__e=$(printf "\n."); read -r __n __l && case $__l in "#
-                    + #"read) __s=; while IFS= read -r __l; do __s=$__s$__l${__e%.}; done; __s=$__s$__l ;; "#
+                #"__e=${IFS#??}; read -r __n __l && case $__l in "#
+                    + #"read) __s=; while IFS= read -r __l; do __s=$__s$__l$__e; done; __s=$__s$__l ;; "#
                     + #"*) __s=$(cat) ;; esac && [ ${#__s} -eq "$__n" ] || "# + cutShort
             }
         let lines = [
