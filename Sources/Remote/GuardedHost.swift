@@ -25,6 +25,7 @@ package struct GuardedHost: RemoteHost {
         var guarded = command
         guarded.script = refusal.function
         for item in guards { guarded.script += try await item.prologue(for: command) + "\n" }
+        for item in guards { guarded.script += item.lastWord(for: command) }
         guarded.script += "(\n\(command.script)\n)\nguard_code=$?\n"
         for item in guards.reversed() { guarded.script += await item.epilogue(for: command) + "\n" }
         guarded.script += "exit \"$guard_code\"\n"

@@ -23,22 +23,36 @@ package struct LockGuard: MutationGuard {
     package func prologue(for command: RemoteCommand) -> String {
         // `[ -e ]` is false too where one may not look.
         """
-        state=\(ShellQuoting.quote(directory))
+        lock_state=\(ShellQuoting.quote(directory))
         \(LockScript.reading)\
-        lock_token=; lock_run=; lock_nonce=
-        if [ -e "$state/lock" ]; then { lock_read; } 2>/dev/null
-        \(otherUser)fi
-        if ! lock_is \(lock.token) \(ShellQuoting.quote(lock.run)) \(ShellQuoting.quote(lock.nonce)); then
-          if [ -n "$lock_token" ]; then
-            lock_now="run $lock_run of $lock_owner on $lock_host holds it since $lock_since, reason: $lock_reason"
-          else
-            lock_now="nobody holds it now"
+        lock_check() {
+          lock_token=; lock_run=; lock_nonce=
+          if [ -e "$lock_state/lock" ]; then { lock_read "$lock_state/lock"; } 2>/dev/null
+          \(otherUser)fi
+          if ! lock_is \(lock.token) \(ShellQuoting.quote(lock.run)) \(ShellQuoting.quote(lock.nonce)); then
+            if [ -n "$lock_token" ]; then
+              lock_now="run $lock_run of $lock_owner on $lock_host holds it since $lock_since, reason: $lock_reason"
+            else
+              lock_now="nobody holds it now"
+            fi
+            lock_last=$(tail -n 1 "$lock_state/unlocks" 2>/dev/null)
+            guard_refuse "this run has lost the lock on this node; $lock_now${lock_last:+; last unlock: $lock_last}" \
+              \(ShellQuoting.quote(Self.remedy))
           fi
-          lock_last=$(tail -n 1 "$state/unlocks" 2>/dev/null)
-          guard_refuse "this run has lost the lock on this node; $lock_now${lock_last:+; last unlock: $lock_last}" \
-            \(ShellQuoting.quote(Self.remedy))
-        fi
-        unset state lock_token lock_run lock_nonce lock_owner lock_host lock_since lock_reason lock_line
+        }
+        lock_check
+
+        """
+    }
+
+    /// Asked again, because the replica may have waited for a disk that stood still, while an operator decided that this
+    /// controller is gone.
+    ///
+    /// The script inherits nothing of it.
+    package func lastWord(for command: RemoteCommand) -> String {
+        """
+        lock_check
+        unset lock_state lock_token lock_run lock_nonce lock_owner lock_host lock_since lock_reason lock_line
 
         """
     }
@@ -49,9 +63,9 @@ package struct LockGuard: MutationGuard {
     private var otherUser: String {
         guard let user else { return "" }
         return """
-            elif [ ! -x "$state" ]; then
+            elif [ ! -x "$lock_state" ]; then
               lock_as="doas -n -u"; ! command -v sudo >/dev/null || lock_as="sudo -n -u"
-              if ! lock_text=$($lock_as \(ShellQuoting.quote(user)) -- cat "$state/lock" 2>&1 </dev/null); then
+              if ! lock_text=$($lock_as \(ShellQuoting.quote(user)) -- cat "$lock_state/lock" 2>&1 </dev/null); then
                 guard_refuse "$(id -un) cannot see whether this run has the lock on this node: $lock_text" \
                 \(ShellQuoting.quote(Self.otherUserRemedy(user)))
               fi

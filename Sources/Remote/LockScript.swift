@@ -85,7 +85,7 @@ package enum LockScript {
             lock_enter
             lock_known
             if [ -e lock ]; then
-              lock_read
+              lock_read "$state/lock"
               if lock_is "$my_token" "$my_run" "$my_nonce"; then echo answer=taken; exit 0; fi
               if [ -z "$old_token" ] || ! lock_is "$old_token" "$old_run" "$old_nonce"; then
                 echo answer=held; lock_show; exit 0
@@ -112,7 +112,7 @@ package enum LockScript {
             if [ ! -e lock ]; then echo answer=absent; exit 0; fi
             lock_enter
             if [ ! -e lock ]; then echo answer=absent; exit 0; fi
-            lock_read
+            lock_read "$state/lock"
             if ! lock_is "$my_token" "$my_run" "$my_nonce"; then
               echo answer=held; lock_show; exit 0
             fi
@@ -163,7 +163,7 @@ package enum LockScript {
         """
     }
 
-    /// Shell functions that read `lock` in `$state` without starting a program.
+    /// Shell functions that read the lock in a file, and compare it, without starting a program.
     static let reading = #"""
         lock_read() {
           lock_token=; lock_run=; lock_nonce=; lock_owner=; lock_host=; lock_since=; lock_reason=
@@ -177,7 +177,7 @@ package enum LockScript {
             since=*) lock_since=${lock_line#since=};;
             reason=*) lock_reason=${lock_line#reason=};;
             esac
-          done <"$state/lock"
+          done <"$1"
           case $lock_token in *[!0-9]*|""|????????????????*) lock_token=0;; esac
         }
         lock_is() { [ "$lock_token" = "$1" ] && [ "$lock_run" = "$2" ] && [ "$lock_nonce" = "$3" ]; }
@@ -195,7 +195,7 @@ package enum LockScript {
               [ -f "$state/lock" ] && [ -r "$state/lock" ] || lock_fail "$state/lock cannot be read"
               echo held=yes
               while IFS= read -r lock_line || [ -n "$lock_line" ]; do printf 'lock.%s\n' "$lock_line"; done <"$state/lock"
-              lock_read
+              lock_read "$state/lock"
               printf 'lock.token=%s\n' "$lock_token"
             }
             lock_known() {

@@ -13,6 +13,11 @@ package protocol MutationGuard: Sendable {
     /// begin with the guard's name, because the script inherits them.
     func prologue(for command: RemoteCommand) async throws(RemoteError) -> String
 
+    /// Shell right in front of the script, behind the prologues of all guards; it refuses in the same way.
+    ///
+    /// For what may have become untrue while another guard waited for a disk.
+    func lastWord(for command: RemoteCommand) -> String
+
     /// Shell behind the script, whatever its end; `guard_code` is its exit code.
     func epilogue(for command: RemoteCommand) async -> String
 
@@ -23,5 +28,7 @@ package protocol MutationGuard: Sendable {
 }
 
 extension MutationGuard {
+    package func lastWord(for command: RemoteCommand) -> String { "" }
+
     package func passed(_ command: RemoteCommand) async {}
 }

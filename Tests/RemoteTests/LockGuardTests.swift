@@ -63,6 +63,21 @@ struct LockGuardTests {
         return error?.message ?? ""
     }
 
+    @Test func `nothing is begun where the lock was taken over while the replica waited for the disk`() async throws {
+        try await withNode { node in
+            let mine = sampleLock("r1", 7)
+            _ = try await node.take(mine)
+            let witness = node.directory + ".begun"
+            let slow = SlowGuard(file: node.directory + "/lock", text: sampleLock("r1", 8).text)
+            let host = GuardedHost(node.host, guards: [LockGuard(mine.key, in: node.directory, of: nil), slow])
+            let error = await #expect(throws: RemoteError.self) {
+                _ = try await host.run(change("touch \(ShellQuoting.quote(witness))"))
+            }
+            #expect(error?.code == .fenced)
+            #expect(!FileManager.default.fileExists(atPath: witness))
+        }
+    }
+
     @Test func `the fence costs no program`() async throws {
         try await withNode { node in
             let lock = sampleLock("r1", 7)
@@ -75,6 +90,18 @@ struct LockGuardTests {
             #expect(try await host.run(change("echo begun")).output == "begun\n")
         }
     }
+}
+
+/// Takes so long that the lock is another's when it is done.
+private struct SlowGuard: MutationGuard {
+    let file: String
+    let text: String
+
+    func prologue(for command: RemoteCommand) -> String {
+        "printf %s \(ShellQuoting.quote(text)) >\(ShellQuoting.quote(file))"
+    }
+
+    func epilogue(for command: RemoteCommand) -> String { ":" }
 }
 
 /// Runs scripts as a user who may look at nothing.
