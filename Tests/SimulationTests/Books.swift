@@ -96,17 +96,16 @@ extension World {
                 "\(node.name) is changed under token \(order.token), and its lock is \(node.lock.map { "of \($0.token)" } ?? "gone")"
             )
         }
+        // Not only the last word on the step: a command that waited for a disk may begin when it was given up.
         let isOnRecord = homes.contains { home in
-            home.journal(of: order.run)?.records.last { $0.step == order.step }.map(Self.isIntent) ?? false
+            home.journal(of: order.run)?.records.contains { Self.isIntent($0, for: order) } ?? false
         }
         if !isOnRecord { violate("\(order.step) changes \(node.name), and no journal has an intent for it") }
     }
 
-    private static func isIntent(_ entry: HistoryEntry) -> Bool {
-        switch entry.kind {
-        case .intent, .undoIntent: true
-        default: false
-        }
+    private static func isIntent(_ entry: HistoryEntry, for order: Order) -> Bool {
+        guard entry.step == order.step, entry.attempt == order.attempt else { return false }
+        return entry.kind == (order.isUndo ? .undoIntent : .intent)
     }
 
     func checkMigration(on node: Node, by order: Order) {

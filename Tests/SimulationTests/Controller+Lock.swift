@@ -49,6 +49,7 @@ extension Controller {
             }
         )
         token = claim.claim.token
+        granted = [:]
         for holder in holders { world.books.ended.insert(holder.token) }
         let directives = claim.begin()
         self.claim = claim
@@ -135,8 +136,10 @@ extension Controller {
         guard let node = world.nodes.first(where: { $0.name == name }) else { return }
         let lock = Node.Lock(token: token, process: process, home: home.index, since: world.now)
         var answer = LockClaim.Answer.taken
+        var replica: Node.Replica?
         world.change(node, from: self) { [unowned self] node in
             let holder = current(node)?.holder
+            replica = node.replica
             if holder == lock.holder { return true }
             if let holder, holder != replaced {
                 answer = .held(holder)
@@ -146,7 +149,9 @@ extension Controller {
                 (node.token, node.lock) = (lock.token, lock)
             }
             return true
-        } then: {
+        } then: { [weak self] in
+            // A command of whoever was replaced may have been about to write.
+            if $0 == true, answer == .taken, replaced == nil { self?.granted[name] = .some(replica) }
             then($0 == true ? answer : .inDoubt)
         }
     }

@@ -23,6 +23,8 @@ final class Controller {
     var isHolding = false
     var token = 0
     var claim: LockClaim?
+    /// What nodes said of the run as they gave their lock, which was free.
+    var granted: [String: Node.Replica?] = [:]
     /// Whether it began anything; where not, what it claims was proven before.
     var hasPerformed = false
     /// How often it looked again because the nodes had moved on.
@@ -73,12 +75,14 @@ final class Controller {
 
     // MARK: - The nodes' replicas of the run
 
-    /// With the lock held, what every node says of a run.
+    /// With the lock held, what every node says of a run: as it gave the lock, or asked now.
     func readReplicas(then: @escaping ([Node.Replica?], _ isWhole: Bool) -> Void) {
-        var replicas: [Node.Replica?] = []
+        var replicas = Array(granted.values)
+        let unasked = world.nodes.filter { granted[$0.name] == nil }
         var silent = 0
-        var left = world.nodes.count
-        for node in world.nodes {
+        var left = unasked.count
+        if left == 0 { return then(replicas, true) }
+        for node in unasked {
             world.look(at: node, from: self, { $0.replica }) { [weak self] seen in
                 guard let self, isAlive else { return }
                 if let seen { replicas.append(seen) } else { silent += 1 }

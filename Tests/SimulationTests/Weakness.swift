@@ -4,6 +4,8 @@
 enum Weakness: String, CaseIterable, Sendable {
     /// A mutating command does not look at the lock of its node.
     case skipFence
+    /// A mutating command looks at the lock before its replica is written, and not once more behind it.
+    case fenceBeforeReplicaAlone
     /// The lock is gone when nobody has renewed it for a while.
     case lockExpires
     /// A lock counts on a minority, too.

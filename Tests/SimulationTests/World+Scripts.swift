@@ -7,34 +7,61 @@ import Rollout
 // What the scripts of the actions do on a node, moment by moment. Between two moments anything may happen to the node.
 extension World {
     /// A mutating command arrives: the guards first, then the script, in the same shell.
-    func begin(_ order: Order, onEnd: @escaping (Report?) -> Void) -> Fence? {
+    func begin(_ order: Order, onRefusal: @escaping (String) -> Void, onEnd: @escaping (Report?) -> Void) {
         let node = nodes[order.host]
-        if weakness != .skipFence, !node.isLocked(for: order) {
-            return .refused("the lock of \(node.name) is \(node.lock.map { "of token \($0.token)" } ?? "gone")")
-        }
-        if order.isJob, let job = node.jobs[order.job] { return attach(to: job, onEnd) }
-        if node.isFull { return .refused("the disk of \(node.name) is full") }
-        checkMutation(on: node, by: order)
-        books.effects.remove(order.opposite)
-        node.replica = order.replica
+        if let why = fence(of: node, order) { return onRefusal(why) }
         let activity = Activity(node: node, order: order)
         activity.onEnd.append(onEnd)
         node.activities.append(activity)
+        // The replica waits for the disk, which may stand still.
+        let wait = chance(odds.script) ? between(1000, 30_000) : between(1, 30)
+        after(wait) { [unowned self] in self.putOnRecord(activity, onRefusal) }
+    }
+
+    private func fence(of node: Node, _ order: Order) -> String? {
+        if weakness == .skipFence || node.isLocked(for: order) { return nil }
+        return "the lock of \(node.name) is \(node.lock.map { "of token \($0.token)" } ?? "gone")"
+    }
+
+    /// Behind the fence: the replica, and the fence once more.
+    private func putOnRecord(_ activity: Activity, _ onRefusal: @escaping (String) -> Void) {
+        let (node, order) = (activity.node, activity.order)
+        guard activity.phase >= 0 else { return }
+        if node.pausedUntil > now {
+            return after(node.pausedUntil - now) { [unowned self] in self.putOnRecord(activity, onRefusal) }
+        }
+        if let why = recordRefusal(on: node, order) ?? lastWord(of: node, order) {
+            leave(activity)
+            return onRefusal(why)
+        }
+        if order.isJob, let job = node.jobs[order.job] {
+            leave(activity)
+            for tell in activity.onEnd { attach(to: job, tell) }
+            return
+        }
+        checkMutation(on: node, by: order)
+        books.effects.remove(order.opposite)
         if order.isJob { node.jobs[order.job] = activity }
         note("script", "\(order.label) begins on \(node.name)")
         go(on: activity, in: between(5, 40))
+    }
+
+    /// Writes the replica; why it cannot be written.
+    ///
+    /// That of a later run stays.
+    private func recordRefusal(on node: Node, _ order: Order) -> String? {
+        if let other = node.replica, other.isOpen, other.run > order.run { return "\(node.name) is in another run" }
+        if node.isFull { return "the disk of \(node.name) is full" }
+        node.replica = order.replica
         return nil
     }
 
-    enum Fence {
-        case refused(String)
-        /// The job was there already.
-        case attached
+    private func lastWord(of node: Node, _ order: Order) -> String? {
+        weakness == .fenceBeforeReplicaAlone ? nil : fence(of: node, order)
     }
 
-    func attach(to job: Activity, _ onEnd: @escaping (Report?) -> Void) -> Fence? {
+    private func attach(to job: Activity, _ onEnd: @escaping (Report?) -> Void) {
         if job.report != nil || job.phase < 0 { onEnd(job.report) } else { job.onEnd.append(onEnd) }
-        return .attached
     }
 
     func go(on activity: Activity, in milliseconds: Int) {

@@ -59,7 +59,10 @@ extension World {
     }
 
     private func deliver(_ order: Order, _ call: Call, _ fault: Fault?, _ isAttaching: Bool) {
-        let refusal = begin(order) { [unowned self] report in
+        begin(order) { [unowned self] why in
+            self.note("script", "\(order.label) is refused on \(self.nodes[order.host].name): \(why)")
+            self.after(self.between(5, 40)) { call.answer(.fenced(why)) }
+        } onEnd: { [unowned self] report in
             let delay = isAttaching ? self.between(1000, 3000) : self.between(5, 40)
             self.after(delay) {
                 let node = self.nodes[order.host]
@@ -70,12 +73,7 @@ extension World {
                 call.answer(.report(report))
             }
         }
-        if case .refused(let why)? = refusal {
-            note("script", "\(order.label) is refused on \(nodes[order.host].name): \(why)")
-            after(between(5, 40)) { call.answer(.fenced(why)) }
-        } else if fault == .cutWhile {
-            after(between(10, 2500)) { [unowned self] in self.lose(call, order) }
-        }
+        if fault == .cutWhile { after(between(10, 2500)) { [unowned self] in self.lose(call, order) } }
     }
 
     /// libssh2 says exit code 0 for a channel that was cut; the trailer with the true one is missing.
