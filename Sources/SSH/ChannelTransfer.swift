@@ -28,6 +28,8 @@ final class ChannelTransfer {
     private let outputLimit: Int
     private let onOutput: (@Sendable ([UInt8]) -> Void)?
     private var isInputSent = false
+    /// The server's window when no more input could be sent.
+    private var fullWindow: Int?
     private var isEndOfInputSent = false
     private var isOutputAtEnd = false
     private var isErrorAtEnd = false
@@ -116,6 +118,7 @@ final class ChannelTransfer {
     }
 
     private func sendInput(on channel: ChannelHandle) throws(SSHFailure) -> Attempt<Int> {
+        fullWindow = nil
         guard shell.takesInput, !isInputSent else { return .done(0) }
         var moved = 0
         // Bounded, so that reading gets its turn.
@@ -124,13 +127,17 @@ final class ChannelTransfer {
                 isInputSent = true
                 return .done(moved + 1)
             }
-            guard pace.allows(window: channel.window) else { return moved == 0 ? .again(.read) : .done(moved) }
+            guard pace.allows(window: channel.window) else {
+                fullWindow = channel.window
+                return moved == 0 ? .again(.read) : .done(moved)
+            }
             switch input.offer({ channel.write($0) }) {
             case .done(0): return .done(moved)
             case .done(let count):
                 moved += count
                 inputSent += count
             case .again(let interest):
+                fullWindow = channel.window
                 return interest.contains(.write) || moved == 0 ? .again(interest) : .done(moved)
             case .failed(let failure):
                 // A command may end without reading all of its input; how it ended is told by its marks.
@@ -142,6 +149,9 @@ final class ChannelTransfer {
         }
         return .done(moved)
     }
+
+    /// Whether the server has room again for input that could not be sent: another call may have received its word.
+    func hasRoom(on channel: ChannelHandle) -> Bool { fullWindow.map { channel.window > $0 } ?? false }
 
     private static func isClosedForInput(_ failure: SSHFailure) -> Bool {
         failure.kind == .libssh2(LIBSSH2_ERROR_CHANNEL_CLOSED)

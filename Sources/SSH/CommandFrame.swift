@@ -146,8 +146,9 @@ struct CommandFrame {
                 "__s=$(dd ibs=1 obs=65536 count=\(length) 2>/dev/null); [ ${#__s} -eq \(length) ] || \(cutShort)"
             case .laterInput:
                 #"__e=${IFS#??}; read -r __n __l && case $__l in "#
-                    + #"read) __s=; while IFS= read -r __l; do __s=$__s$__l$__e; done; __s=$__s$__l ;; "#
-                    + #"*) __s=$(cat) ;; esac && [ ${#__s} -eq "$__n" ] || "# + cutShort
+                    + #"read) __s=; case $__e in [[:cntrl:]]) "#
+                    + #"while IFS= read -r __l; do __s=$__s$__l$__e; done; __s=$__s$__l ;; esac ;;"#
+                    + #" "") __s=$(cat) ;; *) false ;; esac && [ ${#__s} -eq "$__n" ] || "# + cutShort
             }
         let lines = [
             "LC_ALL=C; PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

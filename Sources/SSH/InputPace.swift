@@ -48,7 +48,7 @@ struct InputPace {
         }
         guard now >= held.since + Self.patience else { return false }
         // It stands still, or does not say yet that it goes on: a step nearer to the window, which is the protocol's limit.
-        limit = ahead + Self.least
+        limit = max(ahead + Self.least, 2 * ahead)
         self.held = nil
         return true
     }

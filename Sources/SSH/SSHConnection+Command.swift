@@ -150,6 +150,8 @@ extension SSHConnection {
             var hasMoved = false
             var interest = SSHEventLoop.Interest.read
             for turn in halfSent.map({ [$0] }) ?? turns {
+                // What has ended takes no more input; only a packet that is half sent must be finished.
+                if halfSent == nil, transfer.isOver { return }
                 halfSent = nil
                 switch try take(turn, of: transfer, on: channel) {
                 case .done(let count):
@@ -179,7 +181,7 @@ extension SSHConnection {
                 }
                 continue
             }
-            if halfSent == nil, transfer.isUnderWay, channel.hasNews { continue }
+            if halfSent == nil, transfer.isUnderWay, channel.hasNews || transfer.hasRoom(on: channel) { continue }
             let start = start(of: transfer, begun: started)
             if let start, ContinuousClock.now >= start {
                 throw SSHFailure(kind: .notStarted(start - started), message: "its shell did not begin")
@@ -189,7 +191,7 @@ extension SSHConnection {
                 until: deadline,
                 doing: "it ran",
                 watching: true,
-                waking: [start, transfer.pace.wake].compactMap(\.self).min()
+                waking: [start, halfSent == nil ? transfer.pace.wake : nil].compactMap(\.self).min()
             )
         }
     }

@@ -26,6 +26,8 @@ final class SpareShells {
     private var proven: Set<Elevation?> = []
     private var ready: [Waiting] = []
     private var beginning: Waiting?
+    /// Whether a channel was asked for and not yet given: libssh2 goes on with that asking, whoever asks next.
+    var isOpening = false
     /// The server gives as many channels as it wants (`MaxSessions`).
     private var isAllowed = true
 
@@ -65,8 +67,10 @@ final class SpareShells {
         else { return .done(0) }
         var moved = 0
         if beginning == nil {
+            isOpening = true
             switch session.openChannel() {
             case .done(let channel):
+                isOpening = false
                 moved = 1
                 beginning = Waiting(
                     elevation: elevation,
@@ -75,7 +79,9 @@ final class SpareShells {
                     asked: .now
                 )
             case .again(let interest): return .again(interest)
-            case .failed(let failure): return refused(failure, LIBSSH2_ERROR_CHANNEL_FAILURE)
+            case .failed(let failure):
+                isOpening = false
+                return refused(failure, LIBSSH2_ERROR_CHANNEL_FAILURE)
             }
         }
         guard let next = beginning else { return .done(moved) }

@@ -74,8 +74,12 @@ struct CommandFrameTests {
         let end = try await run(CommandFrame(waitingAs: nil), input: input, by: shell)
         #expect(end.out.state == .ended(9) && end.err.state == .ended(9))
         #expect(String(decoding: end.own, as: UTF8.self) == "sh|  its ! \\\n\n \t Á ₁ \u{82}\u{88} ü\u{7f} \\|")
-        let cuts = [0, 1, 3, input.count / 2, input.count - 2, input.count - 1].map { Array(input.prefix($0)) }
-        for cut in cuts + [1, 5, 12].map({ Array(input.dropFirst($0)) }) {
+        let ends = [0, 1, 3, input.count / 2, input.count - 2, input.count - 1].map { Array(input.prefix($0)) }
+        let beginnings = [1, 5, 12].map { Array(input.dropFirst($0)) }
+        let middle = Array(input.prefix(20)) + input.dropFirst(30)
+        let header = input.prefix { $0 != UInt8(ascii: "\n") }
+        let odd = Array(header) + Array(" odd".utf8) + input.dropFirst(header.count)
+        for cut in ends + beginnings + [middle, odd] {
             let end = try await run(CommandFrame(waitingAs: nil), input: cut, by: shell)
             #expect(end.out.state == .outerEnded(begun: false, CommandFrame.cutShortExitCode), "\(cut.count)")
             #expect(end.own.isEmpty)

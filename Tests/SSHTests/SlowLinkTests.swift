@@ -25,6 +25,34 @@ struct SlowLinkTests {
 
     // MARK: - Delay
 
+    @Test func `a server that takes no input for now is given what its window allows all the same`() async throws {
+        try await SSHServerFixture.with { server in
+            try await TCPRelay.with(to: server.address, port: server.port) { relay in
+                let host = try host(server, behind: relay)
+                #expect(try await Script.output(host, ":").isEmpty)
+                let bytes = [UInt8](repeating: 7, count: 4 << 20)
+                let late = RemoteCommand(
+                    "late",
+                    script: "until [ -e '\(server.path("go"))' ]; do sleep 0.05; done; wc -c",
+                    standardInput: bytes,
+                    effect: .readOnly
+                )
+                let began = ContinuousClock.now
+                let result = try await withThrowingTaskGroup(of: CommandResult?.self) { group in
+                    group.addTask { try await host.run(late) }
+                    // Two MiB are sshd's window, which nothing but our own pace keeps from being used.
+                    while relay.now.fromClient < 2_000_000 { try await Task.sleep(for: .milliseconds(20)) }
+                    // Not only when the peer is next asked for a sign of life.
+                    #expect(ContinuousClock.now - began < .seconds(5))
+                    try server.write("go", "")
+                    return try await group.next() ?? nil
+                }
+                #expect(result?.output.trimmingCharacters(in: .whitespaces) == "\(bytes.count)\n")
+                await host.close()
+            }
+        }
+    }
+
     @Test func `the first channel does not wait for an acknowledgement that the kernel keeps back`() async throws {
         try await SSHServerFixture.with { server in
             let loop = try SSHEventLoopGroup.shared.get().next()
