@@ -44,8 +44,7 @@ struct YAMLDocument {
     private mutating func parse() -> YAMLNode? {
         while true {
             do {
-                // `YAMLScalar` types scalars; the rules of Yams are seven regular expressions that would be compiled for nothing.
-                let parser = try Parser(yaml: source, resolver: .basic, encoding: .utf8)
+                let parser = try Parser(yaml: source, encoding: .utf8)
                 let root = try parser.nextRoot()
                 let next = try root == nil ? nil : parser.nextRoot()
                 if let next {

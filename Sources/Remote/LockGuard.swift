@@ -52,7 +52,7 @@ package struct LockGuard: MutationGuard {
     package func lastWord(for command: RemoteCommand) -> String {
         """
         lock_check
-        unset lock_state lock_token lock_run lock_nonce lock_owner lock_host lock_since lock_reason lock_line
+        unset lock_state lock_token lock_run lock_nonce lock_owner lock_host lock_since lock_reason lock_line lock_as lock_text
 
         """
     }

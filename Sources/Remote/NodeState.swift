@@ -17,15 +17,13 @@ package struct NodeState: Sendable, Hashable {
 
     /// The absolute path; `nil` for the default of whoever runs the script: `/var/lib/pawl` for root, and
     /// `${XDG_STATE_HOME:-$HOME/.local/state}/pawl` for anybody else.
-    package var directory: String?
+    package let directory: String?
 
-    package init(directory: String? = nil) { self.directory = directory }
+    /// - Parameter directory: the path; an empty one is none.
+    package init(directory: String? = nil) { self.directory = directory?.isEmpty == true ? nil : directory }
 
     /// The directory that the variables of a host name.
-    package init(variables: [String: Value]) {
-        let directory = variables[Self.variable]?.asString
-        self.init(directory: directory?.isEmpty == true ? nil : directory)
-    }
+    package init(variables: [String: Value]) { self.init(directory: variables[Self.variable]?.asString) }
 
     /// Shell that sets `state`.
     ///

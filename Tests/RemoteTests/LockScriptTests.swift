@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Fleet
 import Foundation
 import Remote
 import TestSupport
@@ -8,6 +9,12 @@ import Testing
 /// The lock's scripts in a real shell, on a state directory of the test's own.
 @Suite("The lock on a node", .timeLimit(.minutes(2)))
 struct LockScriptTests {
+    @Test func `a state directory without a name is the default one`() {
+        #expect(NodeState(directory: "") == NodeState())
+        #expect(NodeState(variables: [NodeState.variable: .string("")]) == NodeState())
+        #expect(NodeState().path.contains("/var/lib/pawl"))
+    }
+
     @Test func `a node that never had a lock is looked at and left as it is`() async throws {
         try await withNode { node in
             let sight = try await node.look()
