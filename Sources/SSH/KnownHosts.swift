@@ -18,8 +18,11 @@ struct KnownHosts {
         var marker: Marker?
         var names: String
         var key: HostKey
+        var file: String
+        var line: Int
+
         /// `FILE:LINE`, for messages.
-        var place: String
+        var place: String { "\(file):\(line)" }
     }
 
     /// What the record says about a key that a server offers.
@@ -62,41 +65,48 @@ struct KnownHosts {
 
     private mutating func add(_ text: String, from file: String, startingAt first: Int = 1) {
         lines += text.utf8.count { $0 == UInt8(ascii: "\n") }
-        // By bytes: `\r\n` is one `Character`, which a split at `\n` does not find.
+        // By bytes, which is quick where an operator's record has thousands of lines; and `\r\n` is one `Character`, which
+        // a split at `\n` does not find.
         for (index, bytes) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
             .enumerated()
         {
-            var words = Substring(bytes).split(whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\r" })
-            guard let word = words.first, !word.hasPrefix("#") else { continue }
-            let place = "\(file):\(first + index)"
-            var marker: Marker?
-            if word.hasPrefix("@") {
-                marker = Marker(rawValue: String(word))
-                guard marker != nil else {
-                    warnings.append("\(place): unknown marker \(word)")
-                    continue
-                }
-                words.removeFirst()
-            }
-            guard words.count >= 3, let blob = Data(base64Encoded: String(words[2])) else {
-                warnings.append("\(place): not a known_hosts entry (names, key type, base64 key)")
-                continue
-            }
-            let key = HostKey(blob: Array(blob))
-            guard key.type == String(words[1]) else {
-                warnings.append("\(place): says \(words[1]), but the key is of another type")
-                continue
-            }
-            note(Entry(marker: marker, names: String(words[0]), key: key, place: place))
+            let words = bytes.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: "\r") }
+                .map { String(Substring($0)) }
+            guard let word = words.first, word.utf8.first != UInt8(ascii: "#") else { continue }
+            add(words[...], from: file, at: first + index)
         }
     }
 
+    private mutating func add(_ words: ArraySlice<String>, from file: String, at line: Int) {
+        var words = words
+        var marker: Marker?
+        if let word = words.first, word.utf8.first == UInt8(ascii: "@") {
+            marker = Marker(rawValue: word)
+            guard marker != nil else {
+                warnings.append("\(file):\(line): unknown marker \(word)")
+                return
+            }
+            words.removeFirst()
+        }
+        let fields = Array(words)
+        guard fields.count >= 3, let blob = Data(base64Encoded: fields[2]) else {
+            warnings.append("\(file):\(line): not a known_hosts entry (names, key type, base64 key)")
+            return
+        }
+        let key = HostKey(blob: Array(blob))
+        guard key.type == fields[1] else {
+            warnings.append("\(file):\(line): says \(fields[1]), but the key is of another type")
+            return
+        }
+        note(Entry(marker: marker, names: fields[0], key: key, file: file, line: line))
+    }
+
     private mutating func note(_ entry: Entry) {
-        if entry.names.contains(where: { "*?!|".contains($0) }) {
+        if entry.names.utf8.contains(where: { "*?!|".utf8.contains($0) }) {
             patterned.append(entries.count)
         } else {
-            for name in Set(entry.names.split(separator: ",").map { $0.lowercased() }) {
-                named[name, default: []].append(entries.count)
+            for name in Set(entry.names.lowercased().split(separator: ",")) {
+                named[String(name), default: []].append(entries.count)
             }
         }
         entries.append(entry)

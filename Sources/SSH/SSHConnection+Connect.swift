@@ -286,7 +286,7 @@ extension SSHConnection {
                     : "the server offers \(offered), but on record at \(entry.place) is a key of type \(entry.key.type)",
                 remedy:
                     "somebody may be in between; if the node was re-installed, compare the fingerprint on its console, "
-                    + "then: ssh-keygen -R '\(recordName)' -f \(entry.place.split(separator: ":").dropLast().joined(separator: ":"))"
+                    + "then: ssh-keygen -R '\(recordName)' -f \(entry.file)"
                     + " && \(scan) >> \(knownHostsFiles[0])",
                 about: [key.fingerprint, entry.key.fingerprint, entry.place]
             )
