@@ -286,8 +286,8 @@ extension SSHConnection {
                     : "the server offers \(offered), but on record at \(entry.place) is a key of type \(entry.key.type)",
                 remedy:
                     "somebody may be in between; if the node was re-installed, compare the fingerprint on its console, "
-                    + "then: ssh-keygen -R '\(recordName)' -f \(entry.file)"
-                    + " && \(scan) >> \(knownHostsFiles[0])",
+                    + "then: ssh-keygen -R '\(recordName)' -f \(Self.word(entry.file))"
+                    + " && \(scan) >> \(Self.word(knownHostsFiles[0]))",
                 about: [key.fingerprint, entry.key.fingerprint, entry.place]
             )
         case (.unknown, .strict):
@@ -299,7 +299,8 @@ extension SSHConnection {
                 .hostKey,
                 "the host key is not on record: the server offers \(offered), looked up '\(recordName)' in "
                     + knownHostsFiles.joined(separator: ", ") + (word ?? ""),
-                remedy: "compare the fingerprint on the node's console, then: \(scan) >> \(knownHostsFiles[0])",
+                remedy:
+                    "compare the fingerprint on the node's console, then: \(scan) >> \(Self.word(knownHostsFiles[0]))",
                 about: [key.fingerprint]
             )
         }
@@ -344,6 +345,9 @@ extension SSHConnection {
         let scan = "ssh-keyscan -p \(endpoint.port) -t \(Self.keyscanType(key.type)) \(endpoint.address)"
         return scan + (endpoint.hostKeyAlias.map { " | sed 's/^[^ ]*/\($0)/'" } ?? "")
     }
+
+    /// A file as a word of a command line.
+    private static func word(_ file: String) -> String { ShellQuoting.quote(KnownHosts.expand(file)) }
 
     private static func keyscanType(_ type: String) -> String {
         if type.hasPrefix("ecdsa") { return "ecdsa" }
