@@ -33,7 +33,7 @@ struct SlowLinkTests {
                 let bytes = [UInt8](repeating: 7, count: 4 << 20)
                 let late = RemoteCommand(
                     "late",
-                    script: "until [ -e '\(server.path("go"))' ]; do sleep 0.05; done; wc -c",
+                    script: "for i in $(seq 400); do [ ! -e '\(server.path("go"))' ] || break; sleep 0.05; done; wc -c",
                     standardInput: bytes,
                     effect: .readOnly
                 )
@@ -41,7 +41,9 @@ struct SlowLinkTests {
                 let result = try await withThrowingTaskGroup(of: CommandResult?.self) { group in
                     group.addTask { try await host.run(late) }
                     // Two MiB are sshd's window, which nothing but our own pace keeps from being used.
-                    while relay.now.fromClient < 2_000_000 { try await Task.sleep(for: .milliseconds(20)) }
+                    while relay.now.fromClient < 2_000_000, .now - began < .seconds(15) {
+                        try await Task.sleep(for: .milliseconds(20))
+                    }
                     // Not only when the peer is next asked for a sign of life.
                     #expect(ContinuousClock.now - began < .seconds(5))
                     try server.write("go", "")

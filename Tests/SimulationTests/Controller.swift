@@ -77,7 +77,7 @@ final class Controller {
 
     /// With the lock held, what every node says of a run: as it gave the lock, or asked now.
     func readReplicas(then: @escaping ([Node.Replica?], _ isWhole: Bool) -> Void) {
-        var replicas = Array(granted.values)
+        var replicas = world.nodes.compactMap { granted[$0.name] }
         let unasked = world.nodes.filter { granted[$0.name] == nil }
         var silent = 0
         var left = unasked.count

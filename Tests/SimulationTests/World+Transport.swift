@@ -61,19 +61,20 @@ extension World {
     private func deliver(_ order: Order, _ call: Call, _ fault: Fault?, _ isAttaching: Bool) {
         begin(order) { [unowned self] why in
             self.note("script", "\(order.label) is refused on \(self.nodes[order.host].name): \(why)")
-            self.after(self.between(5, 40)) { call.answer(.fenced(why)) }
+            self.after(self.between(5, 40)) { self.tell(.fenced(why), to: call, order, fault) }
         } onEnd: { [unowned self] report in
             let delay = isAttaching ? self.between(1000, 3000) : self.between(5, 40)
-            self.after(delay) {
-                let node = self.nodes[order.host]
-                if fault == .hang { return }
-                guard let report, fault == nil, node.isReachable(from: call.controller.home.index, at: self.now) else {
-                    return self.lose(call, order)
-                }
-                call.answer(.report(report))
-            }
+            self.after(delay) { self.tell(report.map { .report($0) }, to: call, order, fault) }
         }
         if fault == .cutWhile { after(between(10, 2500)) { [unowned self] in self.lose(call, order) } }
+    }
+
+    /// What the node said comes only over a way that is still there.
+    private func tell(_ answer: Answer?, to call: Call, _ order: Order, _ fault: Fault?) {
+        if fault == .hang { return }
+        let isReachable = nodes[order.host].isReachable(from: call.controller.home.index, at: now)
+        guard let answer, fault == nil, isReachable else { return lose(call, order) }
+        call.answer(answer)
     }
 
     /// libssh2 says exit code 0 for a channel that was cut; the trailer with the true one is missing.
