@@ -3,8 +3,8 @@
 /// How far standard input is sent ahead of the server.
 ///
 /// What sshd cannot hand on at once lies in a buffer that it moves and allocates anew as it goes on: on a near host,
-/// 64 MiB take a fifth longer with its whole window of 2 MiB lying there than with a part of it. A far host needs the window, or the
-/// link is empty while word is on its way.
+/// 64 MiB take a fifth longer with its whole window of 2 MiB lying there than with a part of it. A far host needs the
+/// window, or the link is empty while word is on its way.
 struct InputPace {
     /// What the server may have before it, however near it is.
     private static let least = 256 * 1024

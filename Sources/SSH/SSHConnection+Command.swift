@@ -70,9 +70,8 @@ extension SSHConnection {
         as elevation: Elevation?,
         until deadline: ContinuousClock.Instant
     ) async -> SpareShells.Waiting? {
-        guard !request.hasInput, request.receiveWindow == .ofCommand, let session, let silence = session.sinceInbound,
-            silence < Self.heard,
-            session.isConnected
+        guard !request.hasInput, request.receiveWindow == .ofCommand, let session,
+            let silence = session.sinceInbound, silence < Self.heard, session.isConnected
         else { return nil }
         for old in spares.takeOlder(than: .now - limits.spareShell) { await retire(old) }
         while let waiting = spares.take(for: elevation) {

@@ -208,8 +208,7 @@ actor SSHConnection {
         while let session {
             do throws(SSHFailure) {
                 // One that was asked for as a spare has the window of a command, and tells of no round trip.
-                let isAskedFor = spares.isOpening
-                spares.isOpening = false
+                let isAskedFor = spares.takeOpening()
                 if isAskedFor, window != .ofCommand {
                     retired.append(try await drive("opening a channel", until: deadline) { session.openChannel() })
                 }

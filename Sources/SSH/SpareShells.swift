@@ -27,7 +27,7 @@ final class SpareShells {
     private var ready: [Waiting] = []
     private var beginning: Waiting?
     /// Whether a channel was asked for and not yet given: libssh2 goes on with that asking, whoever asks next.
-    var isOpening = false
+    private var isOpening = false
     /// The server gives as many channels as it wants (`MaxSessions`).
     private var isAllowed = true
 
@@ -46,6 +46,12 @@ final class SpareShells {
     /// Takes a shell of the user out; it may have ended in the meantime.
     func take(for elevation: Elevation?) -> Waiting? {
         ready.firstIndex { $0.elevation == elevation }.map { ready.remove(at: $0) }
+    }
+
+    /// Leaves a channel that was asked for and not yet given to whoever asks next; whether there is one.
+    func takeOpening() -> Bool {
+        defer { isOpening = false }
+        return isOpening
     }
 
     /// Gives all up; what is returned is to be closed.
