@@ -17,20 +17,23 @@ extension ServiceScript {
     /// `InvocationID` is missing and the start time stands in for it. A unit that did not fail may be forgotten by
     /// systemd as soon as it has stopped; one that failed is kept (`CollectMode=inactive`, systemd.unit(5)). So an
     /// inactive unit with the result `success` did not fail, and its exit status is looked at where it is still known.
+    ///
+    /// The journal knows the unit of a line from the process that sent it, as long as there is one: the lines of an etcd
+    /// that dies at once belong to no unit where the journal is slow. Its process number is always with them.
     static let systemd = #"""
         dropin=/etc/systemd/system/$UNIT.d/99-pawl-hold.conf
         [ -w /etc/systemd/system ] || dropin=/run/systemd/system/$UNIT.d/99-pawl-hold.conf
         look_now() {
           props=$(systemctl show -p LoadState -p ActiveState -p SubState -p MainPID -p Result -p ExecMainCode \
-            -p ExecMainStatus -p ExecMainStartTimestampMonotonic -p InvocationID -p NRestarts -p Type -p ControlGroup \
+            -p ExecMainPID -p ExecMainStatus -p ExecMainStartTimestampMonotonic -p InvocationID -p NRestarts -p Type -p ControlGroup \
             -p DropInPaths -- "$UNIT") || fail "systemctl does not answer on this node" "is systemd its init?"
-          LoadState=; ActiveState=; SubState=; MainPID=0; Result=; ExecMainCode=0; ExecMainStatus=0
+          LoadState=; ActiveState=; SubState=; MainPID=0; Result=; ExecMainCode=0; ExecMainPID=0; ExecMainStatus=0
           ExecMainStartTimestampMonotonic=0; InvocationID=; NRestarts=0; Type=; ControlGroup=; DropInPaths=
           while IFS='=' read -r key value; do
             case "$key" in
               LoadState) LoadState=$value ;; ActiveState) ActiveState=$value ;; SubState) SubState=$value ;;
               MainPID) MainPID=$value ;; Result) Result=$value ;; ExecMainCode) ExecMainCode=$value ;;
-              ExecMainStatus) ExecMainStatus=$value ;; Type) Type=$value ;; ControlGroup) ControlGroup=$value ;;
+              ExecMainPID) ExecMainPID=$value ;; ExecMainStatus) ExecMainStatus=$value ;; Type) Type=$value ;; ControlGroup) ControlGroup=$value ;;
               ExecMainStartTimestampMonotonic) ExecMainStartTimestampMonotonic=$value ;;
               InvocationID) InvocationID=$value ;; NRestarts) NRestarts=$value ;; DropInPaths) DropInPaths=$value ;;
             esac
@@ -139,7 +142,8 @@ extension ServiceScript {
             [ "${count:-0}" -le "${restarts:-0}" ]
         }
         last_words() {
-          lines=$(timeout 5 journalctl "_SYSTEMD_UNIT=$UNIT" -n 5 --no-pager -q -o cat 2>/dev/null | cut -c 1-300)
+          timeout 5 journalctl --sync >/dev/null 2>&1
+          lines=$(timeout 5 journalctl -b "_SYSTEMD_UNIT=$UNIT" + "_PID=$ExecMainPID" -n 5 --no-pager -q -o cat 2>/dev/null | cut -c 1-300)
           if [ -z "$lines" ]; then
             lines=$(timeout 5 journalctl -u "$UNIT" -n 5 --no-pager -q -o cat 2>/dev/null | cut -c 1-300)
           fi

@@ -120,7 +120,12 @@ struct LabReadiness: Sendable {
     /// The last words of the node, because its logs go with the lab.
     private func journal(_ node: LabNode) async -> String {
         let log = try? String(contentsOfFile: "\(state.layout.logs)/\(node.name).log", encoding: .utf8)
-        let units = "systemctl --failed --no-legend; journalctl --no-pager -q -n 15 -u etcd"
+        // What a process says that dies at once is of no unit where the journal is slow; its number is with it always.
+        let units = """
+            systemctl --failed --no-legend; journalctl --sync
+            number=$(systemctl show -p ExecMainPID etcd)
+            journalctl --no-pager -q -n 15 _SYSTEMD_UNIT=etcd.service + "_PID=${number#*=}" + UNIT=etcd.service
+            """
         let journal = try? await node.run(units).standardOutput
         let text = ((log ?? "") + (journal ?? "")).trimmed
         return text.isEmpty ? "" : "\n" + text

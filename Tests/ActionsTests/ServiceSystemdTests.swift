@@ -131,6 +131,24 @@ struct ServiceSystemdTests {
         }
     }
 
+    @Test func `what a unit said is shown also where the journal was too slow to know whose it was`() async throws {
+        try await BootedNode.with { node in
+            try await node.text(
+                """
+                printf '[Service]\nExecStart=/usr/bin/etcd --data-dir /run/brief --listen-peer-urls http://10.255.255.1:1\n' >/run/systemd/system/brief.service
+                systemctl daemon-reload
+                journal=$(pidof systemd-journald); kill -STOP "$journal"
+                (
+                  until systemctl show -p ExecMainCode brief | grep -qx ExecMainCode=1; do sleep 0.02; done
+                  kill -CONT "$journal"
+                ) >/dev/null 2>&1 </dev/null &
+                """
+            )
+            let error = try await failure { try await node.service("brief", "started").perform(node.context()) }
+            #expect(error.message.contains("cannot assign requested address"), "\(error)")
+        }
+    }
+
     @Test func `a restart leaves another process, and says when the old one had to be killed`() async throws {
         try await BootedNode.with { node in
             try await node.text("systemctl start local")
