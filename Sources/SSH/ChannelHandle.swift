@@ -83,14 +83,20 @@ final class ChannelHandle {
     /// whose channel was cut (libssh2 issues 2515 and 2516).
     var endForMessages: String {
         guard let channel else { return "channel closed" }
+        return exitSignal.map { "signal \($0)" } ?? "exit status \(libssh2_channel_get_exit_status(channel))"
+    }
+
+    /// The signal that ended the command's shell, as far as the server has said so (RFC 4254, 6.10).
+    ///
+    /// It is said when the shell ends, also where others hold its streams open.
+    var exitSignal: String? {
+        guard let channel else { return nil }
         var signal: UnsafeMutablePointer<CChar>?
         var length = 0
         _ = libssh2_channel_get_exit_signal(channel, &signal, &length, nil, nil, nil, nil)
-        if let signal {
-            defer { session.release(signal) }
-            return "signal \(String(cString: signal))"
-        }
-        return "exit status \(libssh2_channel_get_exit_status(channel))"
+        guard let signal else { return nil }
+        defer { session.release(signal) }
+        return String(cString: signal)
     }
 
     /// Closes and frees the channel; done when the server has closed it too.

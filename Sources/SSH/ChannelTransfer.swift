@@ -23,6 +23,9 @@ final class ChannelTransfer {
     /// How much of standard input is sent.
     private(set) var inputSent = 0
 
+    /// When the server said that the command's shell was killed.
+    private var killed: ContinuousClock.Instant?
+
     private let shell: FramedShell
     private let input: InputReader
     private let outputLimit: Int
@@ -74,6 +77,18 @@ final class ChannelTransfer {
     /// Whether the command's end was seen on both streams, or nothing more can come.
     var isOver: Bool {
         (standardOutput.isComplete && standardError.isComplete) || (isOutputAtEnd && isErrorAtEnd)
+            || killEnd.map { .now >= $0 } ?? false
+    }
+
+    /// What a killed shell has said may come behind the word of its end.
+    private static let killedPatience = Duration.milliseconds(500)
+
+    /// Until when the streams of a shell are read that was killed, where others hold them open.
+    var killEnd: ContinuousClock.Instant? { killed.map { $0 + Self.killedPatience } }
+
+    /// Notes when the server says that the shell was killed.
+    func heedKill(on channel: ChannelHandle) {
+        if killed == nil, isUnderWay, channel.exitSignal != nil { killed = .now }
     }
 
     /// The last line that the node said outside of the script's own output, for messages.

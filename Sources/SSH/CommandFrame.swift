@@ -6,13 +6,16 @@ import Remote
 ///
 /// libssh2 up to 1.11 reports exit status 0 for a command that was killed or whose channel was cut, so the end is told
 /// in band. A mark is the byte 0x1e, a nonce, a word and a newline. The shell that runs the script prints `begin` and
-/// `rc=N`; the shell around it, which the login shell becomes, prints `outer=N` in any case. All three go to standard output *and* standard
-/// error: when the last mark was seen on both, both streams are complete, whether or not something that the script left
-/// behind still holds them open.
+/// `rc=N`. They go to standard output *and* standard error: when the last mark was seen on both, both streams are
+/// complete, whether or not something that the script left behind still holds them open.
+///
+/// Where the script is another user's, its shell is an inner one: the one around it, which the login shell becomes,
+/// prints `outer=N` in any case. Otherwise the login shell becomes the script's, which says so itself where it does not
+/// begin; of one that is killed, the server tells (RFC 4254, 6.10).
 ///
 /// A careful frame has two more in front: `shell`, when the login shell has become the outer one, and `ready`, when the
-/// inner one is there. What is said between them is said by `sudo`, `su` or `doas`; what comes before, by the login shell's
-/// start-up files.
+/// script's is there. What is said between them is said by `sudo`, `su` or `doas`; what comes before, by the login
+/// shell's start-up files.
 struct CommandFrame {
     /// Longest command that is sent as one `exec` request.
     ///
@@ -121,22 +124,21 @@ struct CommandFrame {
         isCareful: Bool = false,
         nonce: String
     ) -> String {
-        let finish = "__r=$?; " + mark("outer=%s", #""$__r""#, nonce)
-        let outer =
-            (isCareful ? mark("shell", nil, nonce) + "; " : "")
-            + (elevation?.outer(finish: finish, nonce: nonce) ?? #"/bin/sh -c "$1" sh "$2"; "# + finish)
-        let script = if case .request(let script) = source { script } else { "" }
-        let inner = inner(source, isCareful: isCareful, nonce: nonce)
-        var words = ["exec /bin/sh -c", "'\(outer)'", "sh", "'\(inner)'", escaped(script)]
-        if let elevation {
-            words.append(ShellQuoting.quote(elevation.user))
-            if let line = elevation.terminalLine(nonce) { words.append("'\(line)'") }
+        let script = if case .request(let script) = source { escaped(script) } else { "''" }
+        let shell = isCareful ? mark("shell", nil, nonce) + "; " : ""
+        guard let elevation else {
+            let text = shell + inner(source, isCareful: isCareful, isOuter: true, nonce: nonce)
+            return "exec /bin/sh -c '\(text)' sh \(script)"
         }
-        return words.joined(separator: " ")
+        let outer = shell + elevation.outer(finish: "__r=$?; " + end(#""$__r""#, nonce), nonce: nonce)
+        let inner = inner(source, isCareful: isCareful, isOuter: false, nonce: nonce)
+        let words = ["exec /bin/sh -c", "'\(outer)'", "sh", "'\(inner)'", script, ShellQuoting.quote(elevation.user)]
+        return (words + (elevation.terminalLine(nonce).map { ["'\($0)'"] } ?? [])).joined(separator: " ")
     }
 
     /// The shell that runs the script, in a subshell, so that `exit` ends the script and not the telling of its end.
-    private static func inner(_ source: Source, isCareful: Bool, nonce: String) -> String {
+    private static func inner(_ source: Source, isCareful: Bool, isOuter: Bool, nonce: String) -> String {
+        let cutShort = cutShort(isOuter ? end("\(cutShortExitCode)", nonce) + "; " : "")
         let take =
             switch source {
             case .request: #"__s=$(printf %b "$1")"#
@@ -163,7 +165,11 @@ struct CommandFrame {
         return lines.compactMap(\.self).joined(separator: "; ")
     }
 
-    private static let cutShort = #"{ echo "the script arrived cut short" >&2; exit \#(cutShortExitCode); }"#
+    private static func cutShort(_ end: String) -> String {
+        #"{ echo "the script arrived cut short" >&2; \#(end)exit \#(cutShortExitCode); }"#
+    }
+
+    private static func end(_ code: String, _ nonce: String) -> String { mark("outer=%s", code, nonce) }
 
     private static func mark(_ format: String, _ argument: String?, _ nonce: String) -> String {
         let line = #"printf "\036\#(nonce) \#(format)\n""# + (argument.map { " " + $0 } ?? "")

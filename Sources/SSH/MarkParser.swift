@@ -9,7 +9,7 @@ struct MarkParser {
         case running
         /// The script's end was seen, with its exit code.
         case ended(Int)
-        /// The login shell saw the inner shell end that never told its own end.
+        /// The shell around the script's saw it end without a word of its own, or the script was not begun.
         case outerEnded(begun: Bool, Int)
     }
 

@@ -57,18 +57,18 @@ extension SSHConnection {
         _ request: ChannelRequest
     ) throws(RemoteError) -> BecomeRefusal {
         let said = transfer.lastWords
-        guard let elevation = transfer.elevation else {
-            throw error(
-                .unreachable,
-                "\(request.label): /bin/sh did not start: \(said.isEmpty ? "exit code \(code)" : said)",
-                remedy: "nothing was begun"
-            )
-        }
         if code == CommandFrame.cutShortExitCode, transfer.isScriptInInput, !transfer.isHeldBack {
             throw error(
                 .unreachable,
                 "\(request.label): the shell did not get its script: \(said)",
                 remedy: "nothing was begun; check that the node has `dd`, and try again"
+            )
+        }
+        guard let elevation = transfer.elevation else {
+            throw error(
+                .unreachable,
+                "\(request.label): /bin/sh did not start: \(said.isEmpty ? "exit code \(code)" : said)",
+                remedy: "nothing was begun"
             )
         }
         return BecomeRefusal(elevation, said: said, exitCode: code, transfer.dialogue)

@@ -181,6 +181,7 @@ extension SSHConnection {
                 continue
             }
             if halfSent == nil, transfer.isUnderWay, channel.hasNews || transfer.hasRoom(on: channel) { continue }
+            transfer.heedKill(on: channel)
             let start = start(of: transfer, begun: started)
             if let start, ContinuousClock.now >= start {
                 throw SSHFailure(kind: .notStarted(start - started), message: "its shell did not begin")
@@ -190,7 +191,7 @@ extension SSHConnection {
                 until: deadline,
                 doing: "it ran",
                 watching: true,
-                waking: [start, halfSent == nil ? transfer.pace.wake : nil].compactMap(\.self).min()
+                waking: [start, transfer.killEnd, halfSent == nil ? transfer.pace.wake : nil].compactMap(\.self).min()
             )
         }
     }
@@ -216,7 +217,7 @@ extension SSHConnection {
         _ channel: ChannelHandle,
         _ request: ChannelRequest
     ) async throws(RemoteError) -> Outcome {
-        let end = channel.endForMessages
+        let (end, signal) = (channel.endForMessages, channel.exitSignal)
         switch transfer.state {
         case .ended(let code):
             noteBegun(transfer)
@@ -238,12 +239,13 @@ extension SSHConnection {
             return .refused(try refusal(transfer, code, request))
         case .outerEnded(begun: true, let code):
             await retire(channel)
-            throw doubt(request, "its shell was killed (the login shell saw \(code))")
+            throw doubt(request, "its shell was killed (the shell around it saw \(code))")
         case .before, .running:
             drop()
             let said = transfer.lastWords
             let word = said.isEmpty ? "" : "; the node said: \(said)"
             guard !transfer.isHeldBack else { throw noShell(transfer, end, request) }
+            if let signal { throw doubt(request, "its shell was killed (\(signal))\(word)") }
             throw doubt(request, "the channel ended without the command's own end (server: \(end))\(word)")
         }
     }

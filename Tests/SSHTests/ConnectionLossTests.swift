@@ -9,7 +9,7 @@ import Testing
 struct ConnectionLossTests {
     /// The pid of the server's process for the session that a script runs in: the login shell's parent.
     private func sessionProcess(of host: SSHHost) async throws -> Int32 {
-        let said = try await Script.output(host, "cut -d' ' -f4 /proc/$PPID/stat")
+        let said = try await Script.output(host, "echo $PPID")
         guard let pid = Int32(said.trimmingCharacters(in: .whitespacesAndNewlines)), pid > 1 else {
             throw SSHServerFixture.Failure(description: "no process: \(said)")
         }
@@ -138,6 +138,24 @@ struct ConnectionLossTests {
             let started = ContinuousClock.now
             _ = try await Script.output(host, "kill \(said)")
             #expect(ContinuousClock.now - started < .seconds(10))
+        }
+    }
+
+    /// Its streams are still open then; with sudo, a shell around it tells.
+    @Test(arguments: SSHServerFixture.isRoot ? [nil, "root", "nobody"] : [nil])
+    func `a shell that is killed is told at once, and no success`(user: String?) async throws {
+        try await SSHServerFixture.with { server in
+            let login = try server.host()
+            let host = user.map { login.elevated(as: $0) } ?? login
+            for script in ["kill -9 $$", "echo said >&2; sleep 15 & kill -9 $$; sleep 15", "kill -9 $$; exec >&- 2>&-"] {
+                let started = ContinuousClock.now
+                let error = await Script.failure(host, script)
+                #expect(error?.code == .inDoubt, "\(String(describing: error))")
+                #expect(error?.message.contains("its shell was killed") == true, "\(error?.message ?? "")")
+                #expect(ContinuousClock.now - started < .seconds(10))
+            }
+            #expect(try await Script.output(host, "echo on") == "on\n")
+            await login.close()
         }
     }
 

@@ -12,13 +12,12 @@ import Testing
 struct SpareShellTests {
     /// Tells who it is, and which shells wait on its session, as soon as there is one or when it has looked long enough.
     ///
-    /// They are this shell's cousins: below the same sshd, and not above this script.
+    /// They are this shell's brothers: below the same sshd.
     private static let whoWaits = """
-        session=$(cut -d ' ' -f 4 /proc/$PPID/stat)
         for look in $(seq 200); do
           found=
-          for pid in $(ps -o pid= --ppid $session); do [ $pid = $PPID ] || found="$found $(ps -o pid= --ppid $pid)"; done
-          [ -z "${found# }" ] || break
+          for pid in $(ps -o pid= --ppid $PPID); do [ $pid = $$ ] || found="$found $pid"; done
+          [ -z "$found" ] || break
           sleep 0.05
         done
         echo $$ $found
@@ -66,16 +65,12 @@ struct SpareShellTests {
             let count = "echo x >>\(server.path("count"))"
             for _ in 0..<3 {
                 _ = try await Script.output(host, "sleep 0.3")
-                // The waiting shells are this shell's cousins: below the same sshd, and not above this script. What they
-                // started sees the end of its input; the server tells of that before it tells of this script's end.
-                let session = "$(cut -d ' ' -f 4 /proc/$PPID/stat)"
+                // The server tells of their end before it tells of this script's.
                 let kill = """
-                    outer=; inner=
-                    for pid in $(ps -o pid= --ppid \(session)); do
-                      [ $pid = $PPID ] || { outer="$outer $pid"; inner="$inner $(ps -o pid= --ppid $pid)"; }
-                    done
-                    kill -9 $outer
-                    for pid in $outer $inner; do while [ -d /proc/$pid ]; do sleep 0.05; done; done; sleep 0.5
+                    waiting=
+                    for pid in $(ps -o pid= --ppid $PPID); do [ $pid = $$ ] || waiting="$waiting $pid"; done
+                    kill -9 $waiting
+                    for pid in $waiting; do while [ -d /proc/$pid ]; do sleep 0.05; done; done; sleep 0.5
                     """
                 _ = try await Script.output(host, kill)
                 _ = try await host.run(RemoteCommand("count", script: count, effect: .mutating))
@@ -153,7 +148,7 @@ struct SpareShellTests {
         try await SSHServerFixture.with { server in
             let host = try server.host()
             _ = try await Script.output(host, ":")
-            let session = try await Script.output(host, "sleep 0.3; cut -d ' ' -f 4 /proc/$PPID/stat").dropLast()
+            let session = try await Script.output(host, "sleep 0.3; echo $PPID").dropLast()
             await host.close()
             let gone = "i=0; while [ -d /proc/\(session) ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done; echo $i"
             let left = try await LocalHost(name: "here").run(RemoteCommand("look", script: gone, effect: .readOnly))
