@@ -147,7 +147,8 @@ struct ConnectionLossTests {
         try await SSHServerFixture.with { server in
             let login = try server.host()
             let host = user.map { login.elevated(as: $0) } ?? login
-            for script in ["kill -9 $$", "echo said >&2; sleep 15 & kill -9 $$; sleep 15", "kill -9 $$; exec >&- 2>&-"] {
+            for script in ["kill -9 $$", "echo said >&2; sleep 15 & kill -9 $$; sleep 15", "kill -9 $$; exec >&- 2>&-"]
+            {
                 let started = ContinuousClock.now
                 let error = await Script.failure(host, script)
                 #expect(error?.code == .inDoubt, "\(String(describing: error))")
