@@ -152,7 +152,7 @@ extension SSHConnection {
                 // What has ended takes no more input; only a packet that is half sent must be finished.
                 if halfSent == nil, transfer.isOver { return }
                 halfSent = nil
-                switch try take(turn, of: transfer, on: channel) {
+                switch try take(turn, of: transfer, begun: started, on: channel) {
                 case .done(let count):
                     if count > 0 { hasMoved = true }
                 case .failed(let failure):
@@ -186,12 +186,17 @@ extension SSHConnection {
             if let start, ContinuousClock.now >= start {
                 throw SSHFailure(kind: .notStarted(start - started), message: "its shell did not begin")
             }
+            let isShort = startsNext && ContinuousClock.now < started + SpareShells.longCommand
+            let wakes = [
+                start, transfer.killEnd, halfSent == nil ? transfer.pace.wake : nil,
+                isShort ? started + SpareShells.longCommand : nil,
+            ]
             try await pause(
                 for: interest,
                 until: deadline,
                 doing: "it ran",
                 watching: true,
-                waking: [start, transfer.killEnd, halfSent == nil ? transfer.pace.wake : nil].compactMap(\.self).min()
+                waking: wakes.compactMap(\.self).min()
             )
         }
     }
@@ -199,6 +204,7 @@ extension SSHConnection {
     private func take(
         _ turn: Turn,
         of transfer: ChannelTransfer,
+        begun started: ContinuousClock.Instant,
         on channel: ChannelHandle
     ) throws(SSHFailure) -> Attempt<Int> {
         switch turn {
@@ -206,7 +212,7 @@ extension SSHConnection {
         case .spare:
             // Behind a proxy nobody knows when the host was last heard, so no shell that waits would be trusted.
             guard transfer.isUnderWay, let session, session.proxy == nil else { return .done(0) }
-            return spares.grow(for: transfer.elevation, on: session)
+            return spares.grow(for: transfer.elevation, on: session, after: .now - started)
         }
     }
 

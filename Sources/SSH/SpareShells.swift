@@ -19,8 +19,11 @@ final class SpareShells {
         var asked: ContinuousClock.Instant
     }
 
-    /// Steps come as stop, swap and start, of which the second may be over before the next shell is up.
-    private static let limit = 2
+    /// How long a command takes during which a second shell is started.
+    ///
+    /// Steps come as stop, swap and start, of which the second may be over before the next shell is up; steps that are
+    /// all short have no use for it, and it takes them the processor.
+    static let longCommand = Duration.milliseconds(30)
 
     /// Whom a script has run as on this session, so that starting a shell is known to work.
     private var proven: Set<Elevation?> = []
@@ -67,9 +70,15 @@ final class SpareShells {
     /// Does as much for the next shell as can be done without waiting.
     ///
     /// None is started where a program may ask first: nobody would answer before the shell is needed.
-    func grow(for elevation: Elevation?, on session: SessionHandle) -> Attempt<Int> {
-        guard isAllowed, proven.contains(elevation), elevation?.mayAsk != true,
-            beginning != nil || ready.count < Self.limit
+    ///
+    /// - Parameters:
+    ///   - elevation: whose shell it is to be.
+    ///   - session: where.
+    ///   - time: how long the command runs already.
+    /// - Returns: whether anything moved.
+    func grow(for elevation: Elevation?, on session: SessionHandle, after time: Duration) -> Attempt<Int> {
+        let limit = time < Self.longCommand ? 1 : 2
+        guard isAllowed, proven.contains(elevation), elevation?.mayAsk != true, beginning != nil || ready.count < limit
         else { return .done(0) }
         var moved = 0
         if beginning == nil {
