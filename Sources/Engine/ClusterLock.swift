@@ -96,6 +96,23 @@ struct ClusterLock: Sendable {
         let rounds = LockRounds(nodes: nodes)
         return await rounds.release(lock.key, in: everywhere.filter { $0.key == host })[host]
     }
+
+    /// Gives it back on one node, behind what is to be done there under it for the last time.
+    ///
+    /// - Parameters:
+    ///   - host: one of ``holders``.
+    ///   - deeds: what is to be done; where the lock is another's, nothing is.
+    ///   - sign: what the node shows where all this was done before.
+    /// - Returns: what was not done.
+    /// - Throws: when nobody knows.
+    func leave(
+        _ host: String,
+        behind deeds: [LockScript.Deed],
+        sign: String
+    ) async throws(RemoteError) -> LockScript.Leaving {
+        guard let directory = everywhere[host] else { return LockScript.Leaving() }
+        return try await LockRounds(nodes: nodes).leave(lock.key, in: directory, on: host, behind: deeds, sign: sign)
+    }
 }
 
 /// A host on which the lock was not taken: it did not answer then, so nothing is changed on it.

@@ -103,6 +103,26 @@ struct LockRounds: Sendable {
         }
     }
 
+    /// Does what is to be done on a node for the last time, and removes the lock there, in one command.
+    ///
+    /// - Throws: when nobody knows what came of it.
+    func leave(
+        _ key: NodeLock.Key,
+        in directory: String,
+        on host: String,
+        behind deeds: [LockScript.Deed],
+        sign: String
+    ) async throws(RemoteError) -> LockScript.Leaving {
+        guard let node = nodes.nodes[host] else { throw RemoteError(.unreachable, host: host, "no such host") }
+        var command = RemoteCommand(
+            "tell the node how the run ended",
+            script: LockScript.release(key, in: directory, behind: deeds, sign: sign),
+            effect: .mutating
+        )
+        command.isLast = true
+        return LockScript.leaving(try await node.host.runRepeatably(command), deeds)
+    }
+
     // MARK: - One node
 
     /// What one node said.

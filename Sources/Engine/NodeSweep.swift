@@ -31,37 +31,36 @@ struct NodeSweep: Sendable {
         _ leave: LeaveTaking,
         behind fence: @escaping @Sendable (String) -> [any MutationGuard] = { _ in [] }
     ) async -> [RemoteError] {
+        await leave.visit(places(of: plan)) { await sweep($0, plan, behind: fence($0.host)) }
+    }
+
+    /// What there is to be swept: where the plan changes something, or the run that was taken back may have.
+    func places(of plan: Plan) -> Set<ReplicaLedger.Place> {
         var places = Set(plan.steps.filter { $0.effect != .readOnly }.compactMap(place))
         if origin != nil {
             places.formUnion(play.hosts.map { Place(host: $0, become: play.playbook.become.value) })
         }
-        let own = plan.steps.contains { $0.phase == .prepare } ? run : nil
-        // And what a rehearsal left that was killed.
-        let runs = [own, origin, Rehearsal.run].compactMap(\.self)
-        return await leave.visit(places) { await sweep($0, copiesOf: runs, behind: fence($0.host)) }
+        return places
     }
 
-    /// A host, and whether the step was elevated there, on which its state directory depends.
-    private struct Place: Hashable {
-        var host: String
-        var become: Bool
-    }
+    private typealias Place = ReplicaLedger.Place
 
     private func place(of step: PlannedStep) -> Place? {
-        step.host.map { Place(host: $0, become: play.step(step)?.become ?? play.playbook.become.value) }
+        step.host.map { Place(host: $0, become: play.becomes(step)) }
     }
 
-    private func sweep(
-        _ place: Place,
-        copiesOf runs: [String],
+    /// Sweeps one place.
+    ///
+    /// - Returns: why it could not be swept, if so.
+    func sweep(
+        _ place: ReplicaLedger.Place,
+        _ plan: Plan,
         behind guards: [any MutationGuard]
     ) async -> RemoteError? {
-        guard let target = hosts.target(place.host, become: place.become) else { return nil }
-        let command = RemoteCommand(
-            "remove the files of run \(run)",
-            script: prepared(target, runs) + script(NodeState(variables: target.variables)),
-            effect: .mutating
-        )
+        guard let target = hosts.target(place.host, become: place.become), let script = script(at: place, plan) else {
+            return nil
+        }
+        let command = RemoteCommand("remove the files of run \(run)", script: script, effect: .mutating)
         do throws(RemoteError) {
             let result = try await GuardedHost(target.host, guards: guards).runRepeatably(command)
             guard result.exitCode != 0 else { return nil }
@@ -70,6 +69,15 @@ struct NodeSweep: Sendable {
         } catch {
             return error
         }
+    }
+
+    /// The shell that sweeps a place; `nil` where nobody knows the host.
+    func script(at place: ReplicaLedger.Place, _ plan: Plan) -> String? {
+        guard let target = hosts.target(place.host, become: place.become) else { return nil }
+        let own = plan.steps.contains { $0.phase == .prepare } ? run : nil
+        // And what a rehearsal left that was killed.
+        let runs = [own, origin, Rehearsal.run].compactMap(\.self)
+        return prepared(target, runs) + script(NodeState(variables: target.variables))
     }
 
     private func prepared(_ target: ActionTarget, _ runs: [String]) -> String {
@@ -82,8 +90,8 @@ struct NodeSweep: Sendable {
 
     /// The notes in `service` and below /run are those of `ServiceScript`, each beginning with its run.
     ///
-    /// Those of other runs go as well, which could not remove them, unless the node is in a run: a run that is done is swept
-    /// without its lock, so that another may have begun, and a run's replica is on the node before its first note.
+    /// Those of other runs go as well, which could not remove them, unless the node is in a run: a look has no lock, so that
+    /// a run may have begun, and a run's replica is on the node before its first note.
     func script(_ state: NodeState) -> String {
         let prefix = ShellQuoting.quote(JobID.prefix(ofRun: run))
         return state.shell + UploadScript.sweep([run, origin].compactMap(\.self)) + """

@@ -49,13 +49,18 @@ struct ReplicaClosing: Sendable {
         )
     }
 
+    /// What is to be on the nodes of a run that is done, one line.
+    func doneMarker() async throws(JournalError) -> String {
+        try await ledger.marker(.done, playbook: plan.name, planDigest: planDigest).text()
+    }
+
     private enum Content: Sendable {
         case standing(String)
         case marker(String, onlyWhereOpen: Bool)
     }
 
     /// Wherever this run may have put a replica, and each host of the play.
-    private var places: Set<ReplicaLedger.Place> {
+    var places: Set<ReplicaLedger.Place> {
         var places = Set(play.hosts.map { ReplicaLedger.Place(host: $0, become: play.playbook.become.value) })
         for step in plan.steps where step.effect != .readOnly {
             guard let host = step.host else { continue }
@@ -64,16 +69,31 @@ struct ReplicaClosing: Sendable {
         return places
     }
 
+    /// The shell that leaves the marker of a run that is done; `nil` where nobody knows the host.
+    func script(leaving marker: String, at place: ReplicaLedger.Place) -> String? {
+        hosts.target(place.host, become: place.become).map { script($0).closing(marker, onlyWhereOpen: false) }
+    }
+
+    /// Leaves the marker of a run that is done in one place.
+    ///
+    /// - Returns: why that failed, if it did.
+    func leave(_ marker: String, at place: ReplicaLedger.Place) async -> RemoteError? {
+        await write(.marker(marker, onlyWhereOpen: false), at: place)
+    }
+
+    private func script(_ target: ActionTarget) -> ReplicaScript {
+        ReplicaScript(state: NodeState(variables: target.variables), header: ledger.header, stale: stale)
+    }
+
     private func write(_ content: Content, at place: ReplicaLedger.Place) async -> RemoteError? {
         guard let target = hosts.target(place.host, become: place.become) else { return nil }
-        let script = ReplicaScript(state: NodeState(variables: target.variables), header: ledger.header, stale: stale)
         var command = RemoteCommand("tell the node how the run ended", script: "", effect: .mutating)
         switch content {
         case .standing(let text):
-            command.script = script.standing
+            command.script = script(target).standing
             command.standardInput = Array(text.utf8)
         case .marker(let text, let onlyWhereOpen):
-            command.script = script.closing(text, onlyWhereOpen: onlyWhereOpen)
+            command.script = script(target).closing(text, onlyWhereOpen: onlyWhereOpen)
         }
         do throws(RemoteError) {
             let result = try await GuardedHost(target.host, guards: fence(place.host)).runRepeatably(command)

@@ -11,7 +11,7 @@ import Rollout
 // What the nodes carry of a run: asked before a run is begun or gone on with, written as it goes, and told its end.
 extension RunController {
     /// A look that keeps no journal leaves nothing on the nodes.
-    private var keepsReplicas: Bool { command == .run }
+    var keepsReplicas: Bool { command == .run }
 
     // MARK: - Before
 
@@ -157,37 +157,6 @@ extension RunController {
             attempt: call.attempt,
             isUndo: call.isUndo
         )
-    }
-
-    // MARK: - At the end
-
-    /// Tells the nodes how the run ended, as well as it goes: the verdict does not depend on it.
-    func tellNodes(
-        _ state: RunState,
-        of open: OpenRun,
-        _ ledger: ReplicaLedger,
-        _ engine: RunEngine,
-        over hosts: HostDirectory,
-        behind fence: @escaping @Sendable (String) -> [any MutationGuard],
-        replacing stale: [String],
-        _ leave: LeaveTaking
-    ) async {
-        guard keepsReplicas else { return }
-        guard await ledger.hasWritten || !open.history.isEmpty else { return }
-        let closing = ReplicaClosing(
-            ledger: ledger,
-            play: open.play,
-            plan: open.plan,
-            planDigest: (try? open.plan.digest()) ?? "",
-            hosts: hosts,
-            fence: fence,
-            stale: stale
-        )
-        let errors = await closing.tell(state, leave) { await engine.tell(.notice(Notice(.warning, $0))) }
-        for error in errors {
-            let text = "the node was not told that the run is \(state.rawValue): \(error.message)"
-            await engine.tell(.notice(Notice(.warning, host: error.host, text)))
-        }
     }
 }
 

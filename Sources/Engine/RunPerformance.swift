@@ -37,20 +37,18 @@ struct RunPerformance: Sendable {
         keeping.cancel()
         await keeping.value
         let leaving = LeaveTaking(isDone: result.verdict == .done)
-        await controller.tellNodes(
-            RunState(result.verdict),
-            of: open,
-            ledger,
-            engine,
-            over: hosts,
-            behind: fence,
-            replacing: stale,
-            leaving
-        )
+        let closing = await closing()
+        if let lock, result.verdict == .done, !result.machine.isAnyStepInFlight {
+            await sayFarewell(to: lock, closing, engine, leaving)
+            return await conclude(result, await look(after: result), engine)
+        }
+        if let closing { await tellNodes(RunState(result.verdict), closing, engine, leaving) }
         if result.verdict != .done, let news = await keeper.leave() {
             await engine.announce(news)
         }
-        return await conclude(result, engine, leaving)
+        async let look = look(after: result)
+        await leaveNodes(after: result, engine, leaving)
+        return await conclude(result, await look, engine)
     }
 
     /// The lock in front of each change on a node.
@@ -82,29 +80,99 @@ struct RunPerformance: Sendable {
         )
     }
 
-    // MARK: - The end
+    // MARK: - Leaving the nodes
 
-    /// Leaves the nodes as they are to be, and says what became of the run.
-    private func conclude(
-        _ result: RunEngine.Result,
+    /// What is told to the nodes at the end; `nil` where they were told nothing before.
+    private func closing() async -> ReplicaClosing? {
+        guard controller.keepsReplicas else { return nil }
+        guard await ledger.hasWritten || !open.history.isEmpty else { return nil }
+        return ReplicaClosing(
+            ledger: ledger,
+            play: open.play,
+            plan: open.plan,
+            planDigest: (try? open.plan.digest()) ?? "",
+            hosts: hosts,
+            fence: fence,
+            stale: stale
+        )
+    }
+
+    private var sweep: NodeSweep {
+        NodeSweep(run: open.id, origin: origin?.origin, play: open.play, hosts: hosts)
+    }
+
+    /// Leaves each node in one command, which a run does that is done.
+    private func sayFarewell(
+        to lock: ClusterLock,
+        _ closing: ReplicaClosing?,
         _ engine: RunEngine,
         _ leaving: LeaveTaking
-    ) async -> RunConclusion {
-        let sweep = NodeSweep(run: open.id, origin: origin?.origin, play: open.play, hosts: hosts)
-        // Under the lock: unlike a run that is done, this one may have been taken over.
-        let removed = result.isTakenBack ? await sweep.sweep(open.plan, leaving, behind: fence) : []
-        async let left = leaveNodes(after: result, leaving)
-        async let swept = result.verdict == .done ? sweep.sweep(open.plan, leaving) : []
-        let isProvenNow = result.verdict == .done && result.hasPerformed
-        let look = isProvenNow ? [:] : await ClusterLook.members(of: open.play, hosts)
-        if result.verdict == .done { await warn(of: look, engine) }
-        let conclusion = await conclusion(result, look)
-        for warning in await left { await engine.tell(.notice(Notice(.warning, warning))) }
-        await engine.tell(conclusion.kind)
-        for trouble in await swept + removed {
+    ) async {
+        let farewell = Farewell(closing: closing, sweep: sweep, plan: open.plan, lock: lock)
+        let troubles = await farewell.say(leaving) { await engine.tell(.notice(Notice(.warning, $0))) }
+        for trouble in troubles { await engine.tell(.notice(Notice(.warning, host: trouble.host, trouble.text))) }
+    }
+
+    /// Tells the nodes how the run ended, as well as it goes: the verdict does not depend on it.
+    private func tellNodes(
+        _ state: RunState,
+        _ closing: ReplicaClosing,
+        _ engine: RunEngine,
+        _ leaving: LeaveTaking
+    ) async {
+        let errors = await closing.tell(state, leaving) { await engine.tell(.notice(Notice(.warning, $0))) }
+        for error in errors {
+            let text = "the node was not told that the run is \(state.rawValue): \(error.message)"
+            await engine.tell(.notice(Notice(.warning, host: error.host, text)))
+        }
+    }
+
+    /// Removes what the run had no use for, and gives the lock back at an orderly end; it stays while a step that nobody
+    /// waited for may be at work.
+    private func leaveNodes(after result: RunEngine.Result, _ engine: RunEngine, _ leaving: LeaveTaking) async {
+        var troubles: [RemoteError] = []
+        // Before the lock is given back: this run may be taken over.
+        if result.verdict == .done || result.isTakenBack {
+            troubles = await sweep.sweep(open.plan, leaving, behind: fence)
+        }
+        for trouble in troubles {
             let text = "files of this run are left on the node: \(trouble.message)"
             await engine.tell(.notice(Notice(.warning, host: trouble.host, text)))
         }
+        for warning in await giveLockBack(after: result, leaving) {
+            await engine.tell(.notice(Notice(.warning, warning)))
+        }
+    }
+
+    private func giveLockBack(after result: RunEngine.Result, _ leaving: LeaveTaking) async -> [String] {
+        guard let lock else { return [] }
+        if result.machine.isAnyStepInFlight {
+            return [
+                "a step was left at work, so the lock stays on the nodes; `pawl resume` on this machine takes it over"
+            ]
+        }
+        return await leaving.visit(lock.holders) { host in
+            await lock.release(on: host).map { RemoteError(.unreachable, host: host, $0) }
+        }.map { "\($0.host): the lock could not be given back: \($0.message)" }
+    }
+
+    // MARK: - The end
+
+    /// What the members show, where the run has not just proven it.
+    private func look(after result: RunEngine.Result) async -> [String: ClusterLook] {
+        if result.verdict == .done, result.hasPerformed { return [:] }
+        return await ClusterLook.members(of: open.play, hosts)
+    }
+
+    /// Says what became of the run.
+    private func conclude(
+        _ result: RunEngine.Result,
+        _ look: [String: ClusterLook],
+        _ engine: RunEngine
+    ) async -> RunConclusion {
+        if result.verdict == .done { await warn(of: look, engine) }
+        let conclusion = await conclusion(result, look)
+        await engine.tell(conclusion.kind)
         // The verdict is on the screen already; a journal that cannot take it must not hide it.
         do {
             if result.verdict == .done { try await origin?.close(open.plan) }
@@ -145,18 +213,5 @@ struct RunPerformance: Sendable {
             let text = "the run had come to its end before, and this member is not well now: \(look.words)"
             await engine.tell(.notice(Notice(.warning, host: host, text)))
         }
-    }
-
-    /// Gives the lock back at an orderly end; it stays while a step that nobody waited for may be at work.
-    private func leaveNodes(after result: RunEngine.Result, _ leaving: LeaveTaking) async -> [String] {
-        guard let lock else { return [] }
-        if result.machine.isAnyStepInFlight {
-            return [
-                "a step was left at work, so the lock stays on the nodes; `pawl resume` on this machine takes it over"
-            ]
-        }
-        return await leaving.visit(lock.holders) { host in
-            await lock.release(on: host).map { RemoteError(.unreachable, host: host, $0) }
-        }.map { "\($0.host): the lock could not be given back: \($0.message)" }
     }
 }

@@ -106,21 +106,27 @@ package enum LockScript {
 
     /// Shell that removes the lock when it is this one; any other stays.
     package static func release(_ lock: NodeLock.Key, in directory: String) -> String {
-        begin(directory, [("my_run", lock.run), ("my_token", "\(lock.token)"), ("my_nonce", lock.nonce)]) + """
-            if [ ! -d "$state" ]; then echo answer=absent; exit 0; fi
-            cd -- "$state" || lock_fail "$state cannot be entered"
-            if [ ! -e lock ]; then echo answer=absent; exit 0; fi
-            lock_enter
-            if [ ! -e lock ]; then echo answer=absent; exit 0; fi
-            lock_read "$state/lock"
-            if ! lock_is "$my_token" "$my_run" "$my_nonce"; then
-              echo answer=held; lock_show; exit 0
-            fi
-            rm -f lock lock.new token.new && lock_sync . || lock_fail "$state/lock cannot be removed"
-            echo answer=released
-
-            """
+        begin(directory, words(of: lock)) + releasing
     }
+
+    static func words(of lock: NodeLock.Key) -> [(String, String)] {
+        [("my_run", lock.run), ("my_token", "\(lock.token)"), ("my_nonce", lock.nonce)]
+    }
+
+    static let releasing = #"""
+        if [ ! -d "$state" ]; then echo answer=absent; exit 0; fi
+        cd -- "$state" || lock_fail "$state cannot be entered"
+        if [ ! -e lock ]; then echo answer=absent; exit 0; fi
+        lock_enter
+        if [ ! -e lock ]; then echo answer=absent; exit 0; fi
+        lock_read "$state/lock"
+        if ! lock_is "$my_token" "$my_run" "$my_nonce"; then
+          echo answer=held; lock_show; exit 0
+        fi
+        rm -f lock lock.new token.new && lock_sync . || lock_fail "$state/lock cannot be removed"
+        echo answer=released
+
+        """#
 
     /// How a node answered to ``take(_:in:replacing:note:besides:)`` or ``release(_:in:)``.
     package enum Answer: Sendable, Hashable {
@@ -154,7 +160,7 @@ package enum LockScript {
 
     // MARK: - Parts
 
-    private static func begin(_ directory: String, _ words: [(String, String)]) -> String {
+    static func begin(_ directory: String, _ words: [(String, String)]) -> String {
         """
         LC_ALL=C; export LC_ALL; umask 077
         trap '' HUP

@@ -115,6 +115,53 @@ import Testing
         #expect(!notices.contains { $0.contains("was not told") }, "\(notices)")
     }
 
+    /// A way over which the last command of a run goes in an odd manner.
+    private struct OddFarewell: ForwardingHost {
+        let inner: any RemoteHost
+        let run: @Sendable (any RemoteHost, RemoteCommand) async throws(RemoteError) -> CommandResult
+
+        func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
+            guard command.label == "tell the node how the run ended" else { return try await inner.run(command) }
+            return try await run(inner, command)
+        }
+    }
+
+    @Test func `a farewell whose end nobody saw is said once more, and nothing is complained of`() async throws {
+        var bench = try Bench()
+        bench.connector = {
+            let times = Countdown(1)
+            return OddFarewell(inner: LocalHost(name: $0.name)) { host, command throws(RemoteError) in
+                let result = try await host.run(command)
+                if times.next() { throw RemoteError(.inDoubt, host: host.name, "the connection was lost") }
+                return result
+            }
+        }
+        #expect(try await bench.run().exitCode == 0)
+        for host in ["a", "b"] {
+            #expect(try marker(bench, host).state == .done)
+            #expect(!FileManager.default.fileExists(atPath: bench.nodeState(host) + "/lock"))
+        }
+        #expect(await bench.events.notices.isEmpty)
+    }
+
+    @Test func `a node that another has the lock of is left as it is, and that is told`() async throws {
+        var bench = try Bench()
+        let state = bench.nodeState("b")
+        bench.connector = {
+            OddFarewell(inner: LocalHost(name: $0.name)) { host, command throws(RemoteError) in
+                let thief = "sed -i 's/^run=.*/run=other/; s/^token=.*/token=99/' \(state)/lock"
+                if host.name == "b" { _ = try await host.run(RemoteCommand("", script: thief, effect: .mutating)) }
+                return try await host.run(command)
+            }
+        }
+        #expect(try await bench.run().exitCode == 0)
+        #expect(try marker(bench, "a").state == .done)
+        #expect(try String(contentsOfFile: state + "/lock", encoding: .utf8).contains("run=other"))
+        #expect(FileManager.default.fileExists(atPath: state + "/run"))
+        let notices = await bench.events.notices
+        #expect(notices.contains { $0.contains("was not told that the run is done: this run has lost the lock") })
+    }
+
     @Test func `only what is new is sent to a node that is known to have the rest`() async throws {
         let bench = try Bench(["broken-b": "", "one-b": ""])
         let look = bench.desk.file("lines")

@@ -190,8 +190,31 @@ final class Controller {
         journal?.verdict = verdict
         isHolding = false
         switch verdict {
-        case .done, .refused: close(.verdict(verdict.word))
+        case .done: sayFarewell(.verdict(verdict.word))
+        case .refused: close(.verdict(verdict.word))
         default: release(.verdict(verdict.word))
+        }
+    }
+
+    /// Each node is told and left by the lock in one command, and waits for no other.
+    private func sayFarewell(_ exit: Exit) {
+        guard !isKilledHere() else { return }
+        journal?.isOpen = false
+        world.books.ended.insert(token)
+        var left = world.nodes.count
+        for node in world.nodes {
+            world.change(node, from: self) { [token, run, process] node in
+                guard node.lock?.token == token, node.lock?.process == process else { return true }
+                if node.replica?.run == run {
+                    node.replica?.isOpen = false
+                    node.replica?.token = token
+                }
+                node.lock = nil
+                return true
+            } then: { [weak self] _ in
+                left -= 1
+                if left == 0 { self?.leave(exit) }
+            }
         }
     }
 
