@@ -65,7 +65,7 @@ private struct GuardRefusal {
     var function: String {
         """
         guard_refuse() {
-          printf '\\036\(nonce) %s\\036%s\\036%s\\n' "$(printf '%s' "$1" | tr '\\n' ' ')" "${2-}" "${3-}" >&2
+          printf '\\036\(nonce) %s\\036%s\\036%s\\n' "$(printf '%s' "$1" | tr '\\n' '\\037')" "${2-}" "${3-}" >&2
           exit \(Self.exitCode)
         }
 
@@ -83,8 +83,17 @@ private struct GuardRefusal {
             maxSplits: 2,
             omittingEmptySubsequences: false
         )
-        let remedy = words.count > 1 && !words[1].isEmpty ? String(words[1]) : nil
-        let code = words.count > 2 && words[2] == "unrecorded" ? RemoteError.Code.unrecorded : .fenced
-        return RemoteError(code, host: host, "\(command.label): \(words.first ?? "refused")", remedy: remedy)
+        let lines = words[0].split(separator: "\u{1f}").map(String.init)
+        let second = words.count > 1 ? String(words[1]) : ""
+        let kind = words.count > 2 ? words[2] : ""
+        if kind == LockGuard.kind {
+            return LockGuard.refusal(of: command.label, on: host, lines: lines, unlock: second)
+        }
+        return RemoteError(
+            kind == "unrecorded" ? .unrecorded : .fenced,
+            host: host,
+            "\(command.label): \(lines.joined(separator: " "))",
+            remedy: second.isEmpty ? nil : second
+        )
     }
 }

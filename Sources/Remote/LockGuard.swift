@@ -20,29 +20,33 @@ package struct LockGuard: MutationGuard {
         self.user = user
     }
 
-    package func prologue(for command: RemoteCommand) -> String {
-        // `[ -e ]` is false too where one may not look.
-        """
-        lock_state=\(ShellQuoting.quote(directory))
-        \(LockScript.reading)\
-        lock_check() {
-          lock_token=; lock_run=; lock_nonce=
-          if [ -e "$lock_state/lock" ]; then { lock_read "$lock_state/lock"; } 2>/dev/null
-          \(otherUser)fi
-          if ! lock_is \(lock.token) \(ShellQuoting.quote(lock.run)) \(ShellQuoting.quote(lock.nonce)); then
-            if [ -n "$lock_token" ]; then
-              lock_now="run $lock_run of $lock_owner on $lock_host holds it since $lock_since, reason: $lock_reason"
-            else
-              lock_now="nobody holds it now"
-            fi
-            lock_last=$(tail -n 1 "$lock_state/unlocks" 2>/dev/null)
-            guard_refuse "this run has lost the lock on this node; $lock_now${lock_last:+; last unlock: $lock_last}" \
-              \(ShellQuoting.quote(Self.remedy))
-          fi
-        }
-        lock_check
+    /// The kind of its refusals, whose first word is the lock that is there, the second the last unlock.
+    static let kind = "lock"
+    /// What it finds in its own lock, in the order of ``NodeLock/text``.
+    private static let found = "tokenrunnonce"
 
-        """
+    /// As short as can be, because a shell that waits reads it byte by byte; what is there instead is told as it is.
+    package func prologue(for command: RemoteCommand) -> String {
+        let lines = ["token=\(lock.token)", "run=\(lock.run)", "nonce=\(lock.nonce)"].map(ShellQuoting.quote)
+        // `[ -e ]` is false too where one may not look.
+        return """
+            lock_state=\(ShellQuoting.quote(directory))
+            lock_compare() {
+              while IFS= read -r lock_line || [ -n "$lock_line" ]; do
+                case $lock_line in \(lines.joined(separator: "|"))) lock_mine=$lock_mine${lock_line%%=*} ;; esac
+              done
+            }
+            lock_check() {
+              lock_mine=; lock_text=
+              if [ -e "$lock_state/lock" ]; then { lock_compare <"$lock_state/lock"; } 2>/dev/null
+              \(otherUser)fi
+              [ "$lock_mine" = \(Self.found) ] ||
+                guard_refuse "${lock_text:-$(cat "$lock_state/lock" 2>/dev/null)}" \
+                  "$(tail -n 1 "$lock_state/unlocks" 2>/dev/null)" \(Self.kind)
+            }
+            lock_check
+
+            """
     }
 
     /// Asked again, because the replica may have waited for a disk that stood still, while an operator decided that this
@@ -52,9 +56,28 @@ package struct LockGuard: MutationGuard {
     package func lastWord(for command: RemoteCommand) -> String {
         """
         lock_check
-        unset lock_state lock_token lock_run lock_nonce lock_owner lock_host lock_since lock_reason lock_line lock_as lock_text
+        unset lock_state lock_mine lock_text lock_line lock_as
 
         """
+    }
+
+    /// What a refusal means.
+    ///
+    /// - Parameters:
+    ///   - label: of the command that was not begun.
+    ///   - host: where.
+    ///   - lines: the lock that is there; none where there is none.
+    ///   - unlock: the last line of `unlocks`, or nothing.
+    static func refusal(of label: String, on host: String, lines: [String], unlock: String) -> RemoteError {
+        let text = lines.joined(separator: "\n")
+        let holder = text.isEmpty ? "nobody holds it now" : "now: \(NodeLock(text: text))"
+        let last = unlock.isEmpty ? "" : "; last unlock: \(unlock)"
+        return RemoteError(
+            .fenced,
+            host: host,
+            "\(label): this run has lost the lock on this node; \(holder)\(last)",
+            remedy: "nothing more is changed; find out who took it over and how the cluster stands, then `pawl resume`"
+        )
     }
 
     package func epilogue(for command: RemoteCommand) -> String { "" }
@@ -65,17 +88,10 @@ package struct LockGuard: MutationGuard {
         return """
             elif [ ! -x "$lock_state" ]; then
               lock_as="doas -n -u"; ! command -v sudo >/dev/null || lock_as="sudo -n -u"
-              if ! lock_text=$($lock_as \(ShellQuoting.quote(user)) -- cat "$lock_state/lock" 2>&1 </dev/null); then
+              lock_text=$($lock_as \(ShellQuoting.quote(user)) -- cat "$lock_state/lock" 2>&1 </dev/null) ||
                 guard_refuse "$(id -un) cannot see whether this run has the lock on this node: $lock_text" \
-                \(ShellQuoting.quote(Self.otherUserRemedy(user)))
-              fi
-              while IFS= read -r lock_line; do
-                case $lock_line in
-                  token=*) lock_token=${lock_line#token=} ;;
-                  run=*) lock_run=${lock_line#run=} ;;
-                  nonce=*) lock_nonce=${lock_line#nonce=} ;;
-                esac
-              done <<LOCK_TEXT
+                  \(ShellQuoting.quote(Self.otherUserRemedy(user)))
+              lock_compare <<LOCK_TEXT
             $lock_text
             LOCK_TEXT
 
@@ -85,7 +101,4 @@ package struct LockGuard: MutationGuard {
     private static func otherUserRemedy(_ user: String) -> String {
         "let this step become \(user), as the playbook does; or give a rule on the node that needs no password"
     }
-
-    private static let remedy =
-        "nothing more is changed; find out who took it over and how the cluster stands, then `pawl resume`"
 }

@@ -169,56 +169,46 @@ package enum LockScript {
         """
     }
 
-    /// Shell functions that read the lock in a file, and compare it, without starting a program.
-    static let reading = #"""
+    /// Shell functions that show and change `lock` and `token` in `$state`.
+    private static let functions = #"""
         lock_read() {
-          lock_token=; lock_run=; lock_nonce=; lock_owner=; lock_host=; lock_since=; lock_reason=
+          lock_token=; lock_run=; lock_nonce=
           while IFS= read -r lock_line || [ -n "$lock_line" ]; do
             case $lock_line in
             token=*) lock_token=${lock_line#token=};;
             run=*) lock_run=${lock_line#run=};;
             nonce=*) lock_nonce=${lock_line#nonce=};;
-            owner=*) lock_owner=${lock_line#owner=};;
-            host=*) lock_host=${lock_line#host=};;
-            since=*) lock_since=${lock_line#since=};;
-            reason=*) lock_reason=${lock_line#reason=};;
             esac
           done <"$1"
           case $lock_token in *[!0-9]*|""|????????????????*) lock_token=0;; esac
         }
         lock_is() { [ "$lock_token" = "$1" ] && [ "$lock_run" = "$2" ] && [ "$lock_nonce" = "$3" ]; }
+        lock_fail() {
+          printf 'error=%s\n' "$1"
+          exit 65
+        }
+        lock_show() {
+          [ -f "$state/lock" ] && [ -r "$state/lock" ] || lock_fail "$state/lock cannot be read"
+          echo held=yes
+          while IFS= read -r lock_line || [ -n "$lock_line" ]; do printf 'lock.%s\n' "$lock_line"; done <"$state/lock"
+          lock_read "$state/lock"
+          printf 'lock.token=%s\n' "$lock_token"
+        }
+        lock_known() {
+          lock_known=0
+          if [ -e "$state/token" ]; then
+            { IFS= read -r lock_known <"$state/token"; } 2>/dev/null || lock_known=
+            case $lock_known in *[!0-9]*|""|????????????????*)
+              lock_fail "$state/token is damaged; write the highest token of the other nodes into it";;
+            esac
+          fi
+        }
+        lock_enter() {
+          { true >>lock.guard; } 2>/dev/null || lock_fail "$state/lock.guard cannot be written"
+          exec 9>>lock.guard
+          flock -w 10 9 || lock_fail "the lock in $state was being changed by another command for 10 s"
+        }
+        lock_sync() { sync -- "$@" 2>/dev/null || sync; }
 
         """#
-
-    /// Shell functions that show and change `lock` and `token` in `$state`.
-    private static let functions =
-        reading + #"""
-            lock_fail() {
-              printf 'error=%s\n' "$1"
-              exit 65
-            }
-            lock_show() {
-              [ -f "$state/lock" ] && [ -r "$state/lock" ] || lock_fail "$state/lock cannot be read"
-              echo held=yes
-              while IFS= read -r lock_line || [ -n "$lock_line" ]; do printf 'lock.%s\n' "$lock_line"; done <"$state/lock"
-              lock_read "$state/lock"
-              printf 'lock.token=%s\n' "$lock_token"
-            }
-            lock_known() {
-              lock_known=0
-              if [ -e "$state/token" ]; then
-                { IFS= read -r lock_known <"$state/token"; } 2>/dev/null || lock_known=
-                case $lock_known in *[!0-9]*|""|????????????????*)
-                  lock_fail "$state/token is damaged; write the highest token of the other nodes into it";;
-                esac
-              fi
-            }
-            lock_enter() {
-              { true >>lock.guard; } 2>/dev/null || lock_fail "$state/lock.guard cannot be written"
-              exec 9>>lock.guard
-              flock -w 10 9 || lock_fail "the lock in $state was being changed by another command for 10 s"
-            }
-            lock_sync() { sync -- "$@" 2>/dev/null || sync; }
-
-            """#
 }

@@ -70,6 +70,16 @@ package struct NodeLock: Sendable, Hashable {
         ].map { "\($0.0)=\(Self.line($0.1))\n" }.joined()
     }
 
+    /// Reads the content of the file, as leniently.
+    init(text: String) {
+        var fields: [String: String] = [:]
+        for line in text.split(separator: "\n") {
+            let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            if parts.count == 2 { fields[parts[0]] = parts[1] }
+        }
+        self.init(fields: fields)
+    }
+
     /// Reads what a node told of its lock, leniently: what is missing is empty, for a damaged lock is a lock.
     init(fields: [String: String]) {
         func text(_ name: String) -> String { Self.line(fields[name] ?? "") }
