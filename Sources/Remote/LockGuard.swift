@@ -68,6 +68,7 @@ package struct LockGuard: MutationGuard {
     ///   - host: where.
     ///   - lines: the lock that is there; none where there is none.
     ///   - unlock: the last line of `unlocks`, or nothing.
+    /// - Returns: who has the lock now, and what to do.
     static func refusal(of label: String, on host: String, lines: [String], unlock: String) -> RemoteError {
         let text = lines.joined(separator: "\n")
         let holder = text.isEmpty ? "nobody holds it now" : "now: \(NodeLock(text: text))"
