@@ -13,6 +13,8 @@ struct ReplicaGuard: MutationGuard {
     let place: ReplicaLedger.Place
     let step: String
     let attempt: Int
+    /// A command that was given up while it waited for the disk must not begin behind one of a later turn.
+    let turn: Int
     let isUndo: Bool
 
     func prologue(for command: RemoteCommand) async throws(RemoteError) -> String {
@@ -23,8 +25,8 @@ struct ReplicaGuard: MutationGuard {
                 step: step,
                 attempt: attempt
             ) {
-            case .whole(let text): return script.replacing(with: text, mustSucceed: !isUndo)
-            case .more(let text): return script.appending(text, mustSucceed: !isUndo)
+            case .whole(let text): return script.replacing(with: text, now, mustSucceed: !isUndo)
+            case .more(let text): return script.appending(text, now, mustSucceed: !isUndo)
             }
         } catch {
             if isUndo { return ReplicaScript.nothing }
@@ -36,6 +38,11 @@ struct ReplicaGuard: MutationGuard {
             )
         }
     }
+
+    /// Looks once more whose turn it is.
+    func lastWord(for command: RemoteCommand) -> String { ReplicaScript.demandTurn }
+
+    private var now: ReplicaScript.Turn { ReplicaScript.Turn(run: ledger.run, step: step, number: turn) }
 
     func epilogue(for command: RemoteCommand) async -> String { script.ending }
 

@@ -15,16 +15,24 @@ struct ReplicaScript: Sendable {
     var stale: [String] = []
 
     /// In place of a replica: what follows must not write the end of a command to it.
-    static let nothing = "replica_written="
+    static let nothing = "replica_written=; replica_turn="
+
+    /// When a command's turn is: a step is done, taken back, done again.
+    struct Turn: Sendable {
+        var run: String
+        var step: String
+        /// Higher than that of any earlier one of the step.
+        var number: Int
+    }
 
     // MARK: - In front of a command
 
     /// Refuses unless the node is free of other runs; the whole file is written beside, flushed and renamed, and its new
     /// name is flushed.
-    func replacing(with text: String, mustSucceed: Bool) -> String {
-        beginning
+    func replacing(with text: String, _ turn: Turn, mustSucceed: Bool) -> String {
+        beginning + turns(turn)
             + """
-            if ! make_state >/dev/null; then replica_why=$(make_state); elif replica_mine ''; then
+            if ! make_state >/dev/null; then replica_why=$(make_state); elif replica_take && replica_mine ''; then
               if (umask 077; printf %s \(ShellQuoting.quote(text)) >"$state/run.new" && sync "$state/run.new" &&
                 mv -f -- "$state/run.new" "$state/run" && sync "$state") 2>/dev/null
               then replica_written=yes; else replica_why="$state/run cannot be written; is the disk full?"; fi
@@ -34,10 +42,10 @@ struct ReplicaScript: Sendable {
     }
 
     /// Refuses unless the node has the replica that is to grow; the new line is flushed.
-    func appending(_ text: String, mustSucceed: Bool) -> String {
-        state.path + ownership
+    func appending(_ text: String, _ turn: Turn, mustSucceed: Bool) -> String {
+        state.path + ownership + turns(turn)
             + """
-            if replica_mine "$state/run is not there any more"; then
+            if replica_take && replica_mine "$state/run is not there any more"; then
               if { printf %s \(ShellQuoting.quote(text)) >>"$state/run" && sync "$state/run"; } 2>/dev/null
               then replica_written=yes; else replica_why="$state/run cannot be written; is the disk full?"; fi
             fi
@@ -54,6 +62,39 @@ struct ReplicaScript: Sendable {
             + ReplicaText.endingShell(code: "\"$guard_code\"", file: "\"$state/run\"")
             + "; } 2>/dev/null || :; fi"
     }
+
+    /// Defines `replica_take`, which puts the turn on the node, and `replica_late`: whether a later one has come.
+    ///
+    /// What never reaches the disk is not missed: of what waits on a node nothing is left when that goes down.
+    private func turns(_ turn: Turn) -> String {
+        """
+        replica_turn=\(turn.number)
+        replica_step=\(ShellQuoting.quote("\(turn.run) \(turn.step)"))
+        replica_take() {
+          [ -e "$state/turns" ] || (umask 077; : >>"$state/turns") 2>/dev/null
+          { printf '%s %s\\n' "$replica_turn" "$replica_step" >>"$state/turns"; } 2>/dev/null && return
+          replica_turn=; replica_why="$state/turns cannot be written; is the disk full?"
+          return 1
+        }
+        replica_late() {
+          while read -r replica_number replica_line; do
+            if [ "$replica_line" = "$replica_step" ] && [ "$replica_number" -gt "$replica_turn" ]; then return; fi
+          done <"$state/turns"
+          return 1
+        }
+
+        """
+    }
+
+    /// Refuses where a command of a later turn has come while this one waited for the disk.
+    ///
+    /// Its controller has given it up then. One that takes something back and could not be put on record goes on.
+    static let demandTurn = """
+        if [ -n "$replica_turn" ] && replica_late 2>/dev/null; then
+          guard_refuse "not begun, because it waited until the step was taken back or begun anew" "" unrecorded
+        fi
+
+        """
 
     private var beginning: String { state.shell + ownership }
 
@@ -115,7 +156,7 @@ struct ReplicaScript: Sendable {
                 if ! make_state >/dev/null; then replica_why=$(make_state); elif replica_mine ''; then
                   umask 077
                   if printf %s \(ShellQuoting.quote(marker)) >"$state/last-run.new" && sync "$state/last-run.new" &&
-                    mv -f -- "$state/last-run.new" "$state/last-run" && rm -f -- "$state/run" "$state/run.new" &&
+                    mv -f -- "$state/last-run.new" "$state/last-run" && rm -f -- "$state/run" "$state/run.new" "$state/turns" &&
                     sync "$state"; then replica_written=yes; else replica_why="$state/last-run cannot be written"; fi
                 fi
                 [ -n "$replica_written" ] || { echo "$replica_why" >&2; exit 1; }
@@ -128,13 +169,12 @@ struct ReplicaScript: Sendable {
     static func givingUp(_ path: String, marker: String?) -> String {
         let file = ShellQuoting.quote(path)
         guard let marker else { return "mv -f -- \(file) \(file).unreadable" }
-        let beside = ShellQuoting.quote(
-            path.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" } + "/last-run"
-        )
+        let directory = path.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" }
+        let (beside, turns) = (ShellQuoting.quote(directory + "/last-run"), ShellQuoting.quote(directory + "/turns"))
         return """
             umask 077
             printf %s \(ShellQuoting.quote(marker)) >\(beside).new && sync \(beside).new &&
-              mv -f -- \(beside).new \(beside) && rm -f -- \(file) \(file).new
+              mv -f -- \(beside).new \(beside) && rm -f -- \(file) \(file).new \(turns)
             """
     }
 

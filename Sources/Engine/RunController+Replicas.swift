@@ -155,6 +155,7 @@ extension RunController {
             place: ReplicaLedger.Place(host: host, become: play.becomes(call.step)),
             step: call.step.id.text,
             attempt: call.attempt,
+            turn: call.turn,
             isUndo: call.isUndo
         )
     }

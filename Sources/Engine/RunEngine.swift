@@ -269,12 +269,14 @@ extension RunEngine {
 
         private func call(_ step: PlannedStep, attempt: Int) -> StepRunner.Call {
             // Progress is shown in order, and the step does not wait for the view.
-            StepRunner.Call(
+            let past = machine.past(of: step.id)
+            return StepRunner.Call(
                 step: step,
                 attempt: attempt,
                 completedHosts: machine.completedHosts,
                 hasChangedAnything: machine.isAnythingChanged,
-                progress: { [progress = engine.progress] text in progress.yield((step, text)) }
+                progress: { [progress = engine.progress] text in progress.yield((step, text)) },
+                turn: past.attempts + past.undoAttempts
             )
         }
     }

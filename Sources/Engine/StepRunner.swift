@@ -31,6 +31,8 @@ struct StepRunner: Sendable {
         var completedHosts: Set<String>
         var hasChangedAnything = true
         var progress: @Sendable (String) -> Void
+        /// How many times the step was to be done or taken back so far, this one counted.
+        var turn: Int
         /// Whether the step is being taken back.
         var isUndo = false
     }

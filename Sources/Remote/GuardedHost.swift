@@ -25,7 +25,8 @@ package struct GuardedHost: RemoteHost {
         var guarded = command
         guarded.script = refusal.function
         for item in guards { guarded.script += try await item.prologue(for: command) + "\n" }
-        for item in guards { guarded.script += item.lastWord(for: command) }
+        let lastWords = guards.map { $0.lastWord(for: command) }.joined()
+        guarded.script += command.asksAgain ? "guard_again() {\n\(lastWords)}\n" : lastWords
         guarded.script += "(\n\(command.script)\n)\nguard_code=$?\n"
         for item in guards.reversed() { guarded.script += await item.epilogue(for: command) + "\n" }
         guarded.script += "exit \"$guard_code\"\n"

@@ -19,7 +19,7 @@ struct JobScript {
             "job_label": Self.line(command.label), "job_limit": String(seconds), "job_runner": Self.runner,
             "job_script": command.script,
         ]
-        return RemoteCommand(
+        var begin = RemoteCommand(
             command.label,
             script: head + values.map { "\($0.key)=\(ShellQuoting.quote($0.value))\n" }.joined() + Self.beginning
                 + "job_follow yes\n",
@@ -27,6 +27,8 @@ struct JobScript {
             // The node ends the job at its deadline, and that end is to be seen.
             timeout: command.timeout + .seconds(15)
         )
+        begin.asksAgain = true
+        return begin
     }
 
     /// Finds out what became of the job, and makes sure that it does not begin any more when it has not.
@@ -217,6 +219,8 @@ struct JobScript {
             printf '%-120s\n' - >"$job_dir/exit" && printf '' >"$job_dir/stdout" && printf '' >"$job_dir/stderr"
           } 2>/dev/null || { rm -rf -- "$job_dir"; job_full; }
           sync -- "$job_dir" "$state/jobs" ${job_fresh:+"$job_fresh"} 2>/dev/null || sync
+          # The disk may have stood still for long.
+          if command -v guard_again >/dev/null; then guard_again; fi
           set -- sh -c "$job_runner" pawl-job "$job_dir" "$job_limit" "$job_nonce" "$job_umask"
           job_detach "$@" </dev/null >/dev/null 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 9>&-
         fi

@@ -15,7 +15,8 @@ package protocol MutationGuard: Sendable {
 
     /// Shell right in front of the script, behind the prologues of all guards; it refuses in the same way.
     ///
-    /// For what may have become untrue while another guard waited for a disk.
+    /// For what may have become untrue while another guard waited for a disk. A script that waits for one itself runs it,
+    /// at the place of its own choice (`guard_again`).
     func lastWord(for command: RemoteCommand) -> String
 
     /// Shell behind the script, whatever its end; `guard_code` is its exit code.

@@ -7,6 +7,7 @@ import Fleet
 ///     lock        who may change this node                    docs/design/lock.md
 ///     token       the highest token that a lock here ever had
 ///     run         the run's replica and where it stands       docs/design/journal.md
+///     turns       which of its commands have come           docs/design/journal.md
 ///     service/    what pawl holds down, and how it was found       docs/architecture.md
 ///     uploads/    which run put which file where              docs/reference/actions.md#upload
 ///     freeze/     who closed the client ports, and until when     docs/design/freeze.md

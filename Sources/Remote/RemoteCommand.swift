@@ -22,6 +22,9 @@ package struct RemoteCommand: Sendable {
     package var timeout: Duration
     /// Whether it is to outlive its connection: a long piece of work, run detached on the node as a remote job.
     package var isDetached = false
+    /// Whether it brings something of its own to the disk before it begins, and calls `guard_again` behind that, where
+    /// there is such a function.
+    var asksAgain = false
     /// Whether no other is expected on the node soon, so that nothing is made ready for it.
     package var isLast = false
     /// Gets standard output as it comes in, piece by piece, before the command has ended.

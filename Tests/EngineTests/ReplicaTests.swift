@@ -177,6 +177,64 @@ import Testing
         #expect(counts.prefix(3) == ["7", "3", "5"])
     }
 
+    /// Whether a command of a turn is begun, where one of another turn comes while it waits for the disk.
+    private func isBegun(
+        _ turn: Int,
+        isUndo: Bool = false,
+        before other: String,
+        _ bench: Bench,
+        _ ledger: ReplicaLedger
+    ) async throws -> Bool {
+        let state = bench.nodeState("a")
+        let item = ReplicaGuard(
+            ledger: ledger,
+            script: ReplicaScript(state: NodeState(directory: state), header: ledger.header),
+            place: .init(host: "a", become: true),
+            step: "steps.1/a",
+            attempt: 1,
+            turn: turn,
+            isUndo: isUndo
+        )
+        // The disk is waited for by `sync`.
+        let wait = "sync() { printf '%s\\n' \(ShellQuoting.quote(other)) >>\(state)/turns; }\n"
+        let host = GuardedHost(LocalHost(name: "a", prelude: wait), guards: [item])
+        do throws(RemoteError) {
+            return try await host.run(RemoteCommand("x", script: "echo begun", effect: .mutating)).output == "begun\n"
+        } catch {
+            #expect(error.code == .unrecorded && error.isNotBegun, "\(error)")
+            return false
+        }
+    }
+
+    @Test func `a command that waited until its step was taken back is not begun`() async throws {
+        let bench = try Bench()
+        try await bench.run()
+        let run = try await bench.record().id
+        let ledger = try ReplicaLedger(
+            try await bench.record(),
+            playbook: "x",
+            store: bench.store,
+            writer: RunReplica.Writer(host: "h", pid: 1, version: "1")
+        )
+        // The whole replica first, then only what is new.
+        for _ in 1...2 {
+            #expect(try await isBegun(1, before: "1 \(run) steps.1/a", bench, ledger))
+        }
+        for other in ["9 \(run) steps.2/a", "9 r0 steps.1/a", "x \(run) steps.1/a", ""] {
+            #expect(try await isBegun(1, before: other, bench, ledger), "\(other)")
+        }
+        #expect(try await !isBegun(1, before: "2 \(run) steps.1/a", bench, ledger))
+        #expect(try await !isBegun(1, before: "1 \(run) steps.1/a", bench, ledger), "it came before this one")
+        #expect(try await isBegun(2, isUndo: true, before: "1 \(run) steps.1/a", bench, ledger))
+        #expect(try await !isBegun(2, isUndo: true, before: "3 \(run) steps.1/a", bench, ledger))
+        // Nobody can write there: what takes something back is not kept from it.
+        let turns = bench.nodeState("a") + "/turns"
+        try FileManager.default.removeItem(atPath: turns)
+        try FileManager.default.createDirectory(atPath: turns, withIntermediateDirectories: false)
+        #expect(try await isBegun(4, isUndo: true, before: "", bench, ledger))
+        #expect(try await !isBegun(5, before: "", bench, ledger))
+    }
+
     @Test func `after a command whose end nobody saw the node gets the whole again`() async throws {
         let bench = try Bench(["broken-b": ""])
         try await bench.run()
@@ -219,7 +277,7 @@ import Testing
             #expect(replica.entry.occasion == .halted)
             #expect(replica.records == RunReplica.renumbered(try await bench.store.records(of: id)))
             #expect(replica.facts.count == (try await bench.store.factHistory(of: id)).count)
-            #expect(files(bench, host) == ["run"])
+            #expect(files(bench, host).filter { $0 != "turns" } == ["run"])
         }
     }
 
@@ -501,7 +559,7 @@ import Testing
         )
         try bench.desk.write("play.yaml", slow)
         try await killed(bench, in: "freeze.1/a", after: "freeze")
-        #expect(["a", "b", "c"].map { files(bench, $0) } == [["run"], [], []])
+        #expect(["a", "b", "c"].map { files(bench, $0) } == [["run", "turns"], [], []])
         let open = try await bench.controller(InMemoryRunStore()).open(
             nil,
             from: [bench.desk.file("hosts.ini")],
@@ -604,7 +662,7 @@ import Testing
         #expect(halted.report?.reason.contains("is not there any more") == true)
         #expect(bench.log.contains("one b") && !bench.log.contains("two b"))
         // Nothing but what the end of this run told.
-        #expect(files(bench, "b") == ["run"])
+        #expect(files(bench, "b") == ["run", "turns"])
         #expect(try replica(bench, "b").entry.occasion == .halted)
     }
 

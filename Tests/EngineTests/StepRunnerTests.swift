@@ -37,7 +37,7 @@ import Testing
             grace: .zero
         )
         let step = try #require(plan.steps.first)
-        return await runner.perform(.init(step: step, attempt: 1, completedHosts: [], progress: { _ in }))
+        return await runner.perform(.init(step: step, attempt: 1, completedHosts: [], progress: { _ in }, turn: 1))
     }
 
     @Test func `a change that does not come back within its time is in doubt`() async throws {

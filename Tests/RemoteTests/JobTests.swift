@@ -47,6 +47,33 @@ struct JobTests {
         }
     }
 
+    @Test func `it is not begun where the lock was taken over while its directory was brought to the disk`()
+        async throws
+    {
+        try await JobBench.with { bench in
+            let lock = sampleLock("r1", 7)
+            let directory = bench.path("state")
+            let node = LockedNode(directory: directory)
+            _ = try await node.take(lock)
+            let thief = sampleLock("r2", 8).text
+            let wait = "sync() { printf %s \(ShellQuoting.quote(thief)) >\(ShellQuoting.quote(directory))/lock; }\n"
+            let local = LocalHost(name: "n1", prelude: wait)
+            let guarded = GuardedHost(local, guards: [LockGuard(lock.key, in: directory, of: nil)])
+            let error = await #expect(throws: RemoteError.self) {
+                _ = try await bench.host(on: guarded).run(
+                    bench.command("echo x >\(ShellQuoting.quote(bench.path("ran")))")
+                )
+            }
+            #expect(error?.code == .fenced && error?.isNotBegun == true, "\(String(describing: error))")
+            let state = try await bench.host().settle(within: .seconds(5))
+            guard case .notBegun = state else {
+                Issue.record("a job that was refused is \(state)")
+                return
+            }
+            #expect(bench.read("ran").isEmpty)
+        }
+    }
+
     @Test func `its end is seen at once`() async throws {
         try await JobBench.with { bench in
             var delays: [Double] = []

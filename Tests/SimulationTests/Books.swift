@@ -26,6 +26,8 @@ struct Books {
     var effects: Set<Effect> = []
     /// Steps that must not happen twice, and happened without having been taken back since, by host.
     var migrations: [Int: Int] = [:]
+    /// The highest turn of each step that was begun on a node.
+    var turns: [Order.Turns: Int] = [:]
     /// Locks that were taken on a majority, with their tokens.
     var highestToken = 0
     /// Tokens that are over: released, taken over from the dead, or taken away by an operator.
@@ -96,7 +98,11 @@ extension World {
                 "\(node.name) is changed under token \(order.token), and its lock is \(node.lock.map { "of \($0.token)" } ?? "gone")"
             )
         }
-        // Not only the last word on the step: a command that waited for a disk may begin when it was given up.
+        if order.turn < books.turns[order.turns, default: 0] {
+            violate("\(order.label) begins on \(node.name) behind a command of a later turn")
+        }
+        books.turns[order.turns] = max(order.turn, books.turns[order.turns, default: 0])
+        // Not only the last word on the step: what takes it back may be on its way.
         let isOnRecord = homes.contains { home in
             home.journal(of: order.run)?.records.contains { Self.isIntent($0, for: order) } ?? false
         }

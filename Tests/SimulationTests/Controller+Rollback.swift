@@ -128,7 +128,6 @@ extension Controller {
 
     /// From the first change on; one that was refused before leaves the run what it was.
     private func markRollingBack() {
-        if world.books.claimed == run { world.books.claimed = nil }
         journal?.isRollingBack = true
         journal?.isOpen = true
     }
@@ -150,6 +149,7 @@ extension Controller {
 
     private func endRollback() {
         world.books.isFrozen = false
+        if world.books.claimed == run { world.books.claimed = nil }
         close(.rolledBack)
     }
 }

@@ -134,6 +134,7 @@ extension Controller {
             run: run,
             token: token,
             process: process,
+            turn: journal.records.count { $0.step == id && [.intent, .undoIntent].contains($0.kind) },
             replica: replica
         )
         world.send(order, from: self) { [unowned self] answer in

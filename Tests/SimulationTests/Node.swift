@@ -98,6 +98,8 @@ final class Node {
     /// Homes that cannot reach it, a bit each, and until when.
     var unreachableFrom = 0
     var unreachableUntil = 0
+    /// The highest turn that has come of each step.
+    var turns: [Order.Turns: Int] = [:]
 
     init(index: Int, name: String, isMember: Bool) {
         (self.index, self.name, self.isMember) = (index, name, isMember)
@@ -172,6 +174,8 @@ struct Order {
     var run: Int
     var token: Int
     var process: Int
+    /// How many times the step was to be done or taken back so far.
+    var turn: Int
     var replica: Node.Replica
 
     struct Job: Hashable {
@@ -188,6 +192,14 @@ struct Order {
         }
     }
 
+    /// What the turns of a node are told apart by.
+    struct Turns: Hashable {
+        var host: Int
+        var run: Int
+        var step: StepID
+    }
+
+    var turns: Turns { Turns(host: host, run: run, step: step) }
     var job: Job { Job(run: run, step: step, attempt: attempt, isUndo: isUndo) }
     var effect: Books.Effect { .init(step: step, run: run, isUndo: isUndo) }
     /// What it takes back, or what would take it back.

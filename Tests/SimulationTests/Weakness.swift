@@ -6,6 +6,10 @@ enum Weakness: String, CaseIterable, Sendable {
     case skipFence
     /// A mutating command looks at the lock before its replica is written, and not once more behind it.
     case fenceBeforeReplicaAlone
+    /// A job does not look at the lock once more when its directory is on the disk.
+    case jobBehindTheFence
+    /// A command does not look whether its step was taken back while it waited for the disk.
+    case skipTurns
     /// The lock is gone when nobody has renewed it for a while.
     case lockExpires
     /// A lock counts on a minority, too.

@@ -7,14 +7,20 @@ import Rollout
 // What the scripts of the actions do on a node, moment by moment. Between two moments anything may happen to the node.
 extension World {
     /// A mutating command arrives: the guards first, then the script, in the same shell.
-    func begin(_ order: Order, onRefusal: @escaping (String) -> Void, onEnd: @escaping (Report?) -> Void) {
+    func begin(
+        _ order: Order,
+        isStuck: Bool,
+        onRefusal: @escaping (String) -> Void,
+        onEnd: @escaping (Report?) -> Void
+    ) {
         let node = nodes[order.host]
         if let why = fence(of: node, order) { return onRefusal(why) }
+        node.turns[order.turns] = max(order.turn, node.turns[order.turns, default: 0])
         let activity = Activity(node: node, order: order)
         activity.onEnd.append(onEnd)
         node.activities.append(activity)
         // The replica waits for the disk, which may stand still.
-        let wait = chance(odds.script) ? between(1000, 30_000) : between(1, 30)
+        let wait = isStuck || chance(odds.script) ? between(1000, 30_000) : between(1, 30)
         after(wait) { [unowned self] in self.putOnRecord(activity, onRefusal) }
     }
 
@@ -39,10 +45,33 @@ extension World {
             for tell in activity.onEnd { attach(to: job, tell) }
             return
         }
-        checkMutation(on: node, by: order)
-        books.effects.remove(order.opposite)
-        if order.isJob { node.jobs[order.job] = activity }
-        note("script", "\(order.label) begins on \(node.name)")
+        guard order.isJob else { return beginScript(activity) }
+        // Its directory is brought to the disk, too. Whoever asks for it meanwhile waits for its end.
+        node.jobs[order.job] = activity
+        let wait = chance(odds.script) ? between(1000, 30_000) : between(1, 10)
+        after(wait) { [unowned self] in self.beginJob(activity, onRefusal) }
+    }
+
+    private func beginJob(_ activity: Activity, _ onRefusal: @escaping (String) -> Void) {
+        let (node, order) = (activity.node, activity.order)
+        guard activity.phase >= 0 else { return }
+        if node.pausedUntil > now {
+            return after(node.pausedUntil - now) { [unowned self] in self.beginJob(activity, onRefusal) }
+        }
+        if weakness != .jobBehindTheFence, let why = lastWord(of: node, order) {
+            leave(activity)
+            node.jobs[order.job] = nil
+            return onRefusal(why)
+        }
+        beginScript(activity)
+    }
+
+    private func beginScript(_ activity: Activity) {
+        checkMutation(on: activity.node, by: activity.order)
+        // A rollback that is refused before it changes anything leaves the run what it was.
+        if activity.order.replica.isRollingBack, books.claimed == activity.order.run { books.claimed = nil }
+        books.effects.remove(activity.order.opposite)
+        note("script", "\(activity.order.label) begins on \(activity.node.name)")
         go(on: activity, in: between(5, 40))
     }
 
@@ -57,7 +86,10 @@ extension World {
     }
 
     private func lastWord(of node: Node, _ order: Order) -> String? {
-        weakness == .fenceBeforeReplicaAlone ? nil : fence(of: node, order)
+        if weakness == .fenceBeforeReplicaAlone { return nil }
+        if let why = fence(of: node, order) { return why }
+        guard weakness != .skipTurns, node.turns[order.turns, default: 0] > order.turn else { return nil }
+        return "\(node.name) has had a command of a later turn"
     }
 
     private func attach(to job: Activity, _ onEnd: @escaping (Report?) -> Void) {

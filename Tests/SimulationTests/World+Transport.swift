@@ -59,7 +59,9 @@ extension World {
     }
 
     private func deliver(_ order: Order, _ call: Call, _ fault: Fault?, _ isAttaching: Bool) {
-        begin(order) { [unowned self] why in
+        // A disk that stands still is what a command is given up for, too.
+        let isStuck = fault == .cutWhile && chance(300)
+        begin(order, isStuck: isStuck) { [unowned self] why in
             self.note("script", "\(order.label) is refused on \(self.nodes[order.host].name): \(why)")
             self.after(self.between(5, 40)) { self.tell(.fenced(why), to: call, order, fault) }
         } onEnd: { [unowned self] report in
