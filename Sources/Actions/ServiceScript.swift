@@ -96,36 +96,37 @@ struct ServiceScript {
     /// on half a migration. `/run/pawl/KEY.restart` says which step restarted it, and `KEY.instance` who started it;
     /// those speak of processes, and go with them. All but the first begin with the run, and are swept when it has ended
     /// well.
-    private static let notes = #"""
-        notes=/run/pawl
-        if [ "${node_user:=$(id -u)}" != 0 ]; then notes=${XDG_RUNTIME_DIR:-/tmp}/pawl-$(id -u); fi
-        keep=$state/service
-        note=$keep/$KEY.hold
-        noted() { sed -n "s/^$1=//p" "$note" 2>/dev/null; }
-        make_notes() {
-          mkdir -p -m 700 -- "$notes" 2>/dev/null
-          [ -d "$notes" ] && [ ! -L "$notes" ] && [ -O "$notes" ] || fail "cannot keep notes in $notes"
-        }
-        make_keep() {
-          trouble=$(make_state) || fail "cannot keep notes: $trouble" "set pawl_state_dir to another directory"
-          [ -d "$keep" ] || mkdir -m 700 -- "$keep" || fail "cannot make $keep"
-        }
-        found() {
-          if read -r word rest 2>/dev/null <"$keep/$KEY.found" && [ "$word" = "$RUN" ]; then printf '%s' "$rest"; fi
-        }
-        forget_note() { rm -f -- "$note"; sync -- "$keep" 2>/dev/null; }
-        write_note() {
-          make_keep
-          printf '%s\n' "run=$RUN" "clean=$1" "proof=$2" >"$note.new" && mv -f -- "$note.new" "$note" ||
-            fail "cannot write $note"
-        }
-        tell() { say up "$up"; say state "$shown"; say pid "$pid"; say instance "$instance"; }
-        alive() { [ "$1" != 0 ] && [ -d "/proc/$1" ] && [ "$(birth "$1")" = "$2" ]; }
-        birth() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
-        nap() { sleep 0.2 2>/dev/null || sleep 1; }
-        goes_down() { [ -d /run/systemd/system ] && [ "$(systemctl is-system-running 2>/dev/null)" = stopping ]; }
+    private static let notes =
+        NodeState.user + #"""
+            notes=/run/pawl
+            if [ "$node_user" != 0 ]; then notes=${XDG_RUNTIME_DIR:-/tmp}/pawl-$node_user; fi
+            keep=$state/service
+            note=$keep/$KEY.hold
+            noted() { sed -n "s/^$1=//p" "$note" 2>/dev/null; }
+            make_notes() {
+              mkdir -p -m 700 -- "$notes" 2>/dev/null
+              [ -d "$notes" ] && [ ! -L "$notes" ] && [ -O "$notes" ] || fail "cannot keep notes in $notes"
+            }
+            make_keep() {
+              trouble=$(make_state) || fail "cannot keep notes: $trouble" "set pawl_state_dir to another directory"
+              [ -d "$keep" ] || mkdir -m 700 -- "$keep" || fail "cannot make $keep"
+            }
+            found() {
+              if read -r word rest 2>/dev/null <"$keep/$KEY.found" && [ "$word" = "$RUN" ]; then printf '%s' "$rest"; fi
+            }
+            forget_note() { rm -f -- "$note"; sync -- "$keep" 2>/dev/null; }
+            write_note() {
+              make_keep
+              printf '%s\n' "run=$RUN" "clean=$1" "proof=$2" >"$note.new" && mv -f -- "$note.new" "$note" ||
+                fail "cannot write $note"
+            }
+            tell() { say up "$up"; say state "$shown"; say pid "$pid"; say instance "$instance"; }
+            alive() { [ "$1" != 0 ] && [ -d "/proc/$1" ] && [ "$(birth "$1")" = "$2" ]; }
+            birth() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+            nap() { sleep 0.2 2>/dev/null || sleep 1; }
+            goes_down() { [ -d /run/systemd/system ] && [ "$(systemctl is-system-running 2>/dev/null)" = stopping ]; }
 
-        """#
+            """#
 
     private static let lookBody = #"""
         look_now; tell

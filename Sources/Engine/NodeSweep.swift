@@ -98,7 +98,8 @@ struct NodeSweep: Sendable {
             sweep_prefix=\(prefix)
             sweep_run=\(ShellQuoting.quote(run))
             notes=/run/pawl
-            if [ "${node_user:=$(id -u)}" != 0 ]; then notes=${XDG_RUNTIME_DIR:-/tmp}/pawl-$node_user; fi
+            \(NodeState.user)\
+            if [ "$node_user" != 0 ]; then notes=${XDG_RUNTIME_DIR:-/tmp}/pawl-$node_user; fi
             for file in "$state"/service/*.found "$notes"/*.restart "$notes"/*.instance; do
               [ -f "$file" ] && read -r word rest <"$file" || continue
               if [ "$word" = "$sweep_run" ] || [ ! -e "$state/run" ]; then rm -f -- "$file"; fi
