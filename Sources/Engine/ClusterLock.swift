@@ -84,6 +84,9 @@ struct ClusterLock: Sendable {
         await LockRounds(nodes: nodes).release(lock.key, in: everywhere)
     }
 
+    /// Whether a node said that it has it.
+    func isHeld(on host: String) -> Bool { directories[host] != nil }
+
     /// The nodes that have it, or may have it.
     var holders: Set<String> { Set(everywhere.keys) }
 
@@ -97,21 +100,19 @@ struct ClusterLock: Sendable {
         return await rounds.release(lock.key, in: everywhere.filter { $0.key == host })[host]
     }
 
-    /// Gives it back on one node, behind what is to be done there under it for the last time.
+    /// Gives it back on one node, amid what else is to be done there for the last time.
     ///
     /// - Parameters:
     ///   - host: one of ``holders``.
-    ///   - deeds: what is to be done; where the lock is another's, nothing is.
-    ///   - sign: what the node shows where all this was done before.
-    /// - Returns: what was not done.
+    ///   - leaving: what is to be done.
+    /// - Returns: what was not done, and why.
     /// - Throws: when nobody knows.
-    func leave(
-        _ host: String,
-        behind deeds: [LockScript.Deed],
-        sign: String
-    ) async throws(RemoteError) -> LockScript.Leaving {
-        guard let directory = everywhere[host] else { return LockScript.Leaving() }
-        return try await LockRounds(nodes: nodes).leave(lock.key, in: directory, on: host, behind: deeds, sign: sign)
+    func release(
+        on host: String,
+        _ leaving: LockScript.Leaving
+    ) async throws(RemoteError) -> LockScript.LeavingFailures {
+        guard let directory = everywhere[host] else { return LockScript.LeavingFailures() }
+        return try await LockRounds(nodes: nodes).release(lock.key, in: directory, on: host, leaving)
     }
 }
 

@@ -6,9 +6,9 @@ import Remote
 import Rollout
 import Synchronization
 
-/// The end of a run that is done, on its nodes: each is told, swept and left by its lock in one command.
+/// The end of a run that is done, on its nodes: each is told, left by its lock and swept in one command.
 ///
-/// Nodes do not wait for one another. A node that another run has already taken by then knows that this one is over, and
+/// Nodes do not wait for one another, as long as none is away. A node that another run has already taken by then knows that this one is over, and
 /// whoever wants the whole cluster needs those, too, that were not left yet.
 struct Farewell: Sendable {
     /// `nil` where the nodes were told nothing of the run.
@@ -31,22 +31,22 @@ struct Farewell: Sendable {
     /// - Returns: what is left on nodes, in the order of the hosts.
     func say(_ leave: LeaveTaking, announce: @Sendable (String) async -> Void) async -> [Trouble] {
         let box = Mutex<Set<Trouble>>([])
-        let note: @Sendable (Trouble) -> Void = { trouble in box.withLock { _ = $0.insert(trouble) } }
+        let note: Note = { trouble in box.withLock { _ = $0.insert(trouble) } }
         let wait: @Sendable ([String]) async -> Void = {
             await announce("waits for \($0.joined(separator: ", ")), to tell that the run is done")
         }
         let marker = await marker(note)
-        let places = (marker == nil ? [] : closing?.places ?? []).union(sweep.places(of: plan))
-        // As another user than the one who has the lock, and while it is there.
-        let others = places.filter { $0 != home(on: $0.host) || !lock.holders.contains($0.host) }
-        for error in await leave.visit(others, wait: wait, { await leaveBehindFence($0, marker, note) }) {
-            note(Self.untold(error))
-        }
-        for error in await leave.visit(lock.holders, wait: wait, { await leaveWithLock($0, places, marker, note) }) {
-            note(Self.kept(error))
+        let told = marker == nil ? [] : closing?.places ?? []
+        let swept = sweep.places(of: plan)
+        let hosts = lock.holders.union(told.union(swept).map(\.host))
+        for error in await leave.visit(hosts, wait: wait, { await leaveHost($0, marker, told, swept, note) }) {
+            let text = "it is not known whether the node was told that the run is done, and left by its lock"
+            note(Trouble(host: error.host, text: "\(text): \(error.message)"))
         }
         return box.withLock { $0 }.sorted { ($0.host, $0.text) < ($1.host, $1.text) }
     }
+
+    private typealias Note = @Sendable (Trouble) -> Void
 
     private func marker(_ note: (Trouble) -> Void) async -> String? {
         do throws(JournalError) {
@@ -59,47 +59,46 @@ struct Farewell: Sendable {
 
     // MARK: - One node
 
-    /// Where a host has the lock.
-    private func home(on host: String) -> ReplicaLedger.Place {
-        ReplicaLedger.Place(host: host, become: sweep.play.playbook.become.value)
-    }
-
-    private func leaveBehindFence(
-        _ place: ReplicaLedger.Place,
-        _ marker: String?,
-        _ note: @Sendable (Trouble) -> Void
-    ) async -> RemoteError? {
-        if let marker, let error = await closing?.leave(marker, at: place) { return error }
-        if let error = await sweep.sweep(place, plan, behind: [lock.fence(on: place.host)]) {
-            note(Self.unswept(error))
-        }
-        return nil
-    }
-
-    private func leaveWithLock(
+    /// Leaves the places of a host, the one with the lock last.
+    ///
+    /// - Returns: why nobody knows what came of it, or why the lock is still there.
+    private func leaveHost(
         _ host: String,
-        _ places: Set<ReplicaLedger.Place>,
         _ marker: String?,
-        _ note: @Sendable (Trouble) -> Void
+        _ told: Set<ReplicaLedger.Place>,
+        _ swept: Set<ReplicaLedger.Place>,
+        _ note: Note
     ) async -> RemoteError? {
-        let home = home(on: host)
-        let isSwept = sweep.places(of: plan).contains(home)
-        let deeds = [
-            marker.flatMap { closing?.script(leaving: $0, at: home) }.map { LockScript.Deed(name: "told", script: $0) },
-            (isSwept ? sweep.script(at: home, plan) : nil).map { LockScript.Deed(name: "swept", script: $0) },
-        ].compactMap(\.self)
-        do throws(RemoteError) {
-            let leaving = try await lock.leave(
-                host,
-                behind: places.contains(home) ? deeds : [],
-                sign: marker.map { String($0.dropLast()) } ?? ""
-            )
-            for (deed, why) in leaving.failures {
-                let error = RemoteError(.refused, host: host, why)
-                note(deed == "told" ? Self.untold(error) : Self.unswept(error))
+        let home = ReplicaLedger.Place(host: host, become: sweep.play.playbook.become.value)
+        // Where steps ran as another user than the lock was taken by, or without a lock.
+        let others = told.union(swept).filter { $0.host == host && ($0 != home || !lock.isHeld(on: host)) }
+        for place in others {
+            if told.contains(place), let marker, let error = await closing?.leave(marker, at: place) {
+                if error.isAway { return error }
+                note(Self.untold(error))
             }
-            if let why = leaving.lockFailure { note(Self.kept(RemoteError(.refused, host: host, why))) }
-            return nil
+            if swept.contains(place), let error = await sweep.sweep(place, plan, behind: []) {
+                if error.isAway { return error }
+                note(Self.unswept(error))
+            }
+        }
+        guard lock.holders.contains(host) else { return nil }
+        let leaving = LockScript.Leaving(
+            told: others.contains(home) || !told.contains(home)
+                ? nil : marker.flatMap { closing?.script(leaving: $0, at: home) },
+            sign: marker.map { String($0.dropLast()) } ?? "",
+            swept: others.contains(home) || !swept.contains(home) ? nil : sweep.script(at: home, plan)
+        )
+        return await release(host, leaving, note)
+    }
+
+    private func release(_ host: String, _ leaving: LockScript.Leaving, _ note: Note) async -> RemoteError? {
+        do throws(RemoteError) {
+            let failures = try await lock.release(on: host, leaving)
+            if let why = failures.told { note(Self.untold(RemoteError(.refused, host: host, why))) }
+            if let why = failures.swept { note(Self.unswept(RemoteError(.refused, host: host, why))) }
+            // To be tried again.
+            return failures.lock.map { RemoteError(.unreachable, host: host, "the lock is still there: \($0)") }
         } catch {
             return error
         }
@@ -113,9 +112,5 @@ struct Farewell: Sendable {
 
     private static func unswept(_ error: RemoteError) -> Trouble {
         Trouble(host: error.host, text: "files of this run are left on the node: \(error.message)")
-    }
-
-    private static func kept(_ error: RemoteError) -> Trouble {
-        Trouble(host: error.host, text: "the node may still have the lock, and files of this run: \(error.message)")
     }
 }

@@ -46,7 +46,7 @@ struct LeaveTaking: Sendable {
     private struct Failure<Place: Hashable & Sendable>: Sendable {
         var place: Place
         var error: RemoteError
-        var isAway: Bool { error.code == .unreachable || error.code == .inDoubt }
+        var isAway: Bool { error.isAway }
     }
 
     private func round<Place>(
@@ -60,4 +60,9 @@ struct LeaveTaking: Sendable {
             return await group.reduce(into: []) { if let failure = $1 { $0.append(failure) } }
         }
     }
+}
+
+extension RemoteError {
+    /// Whether the node may be there again soon.
+    var isAway: Bool { code == .unreachable || code == .inDoubt }
 }

@@ -103,24 +103,23 @@ struct LockRounds: Sendable {
         }
     }
 
-    /// Does what is to be done on a node for the last time, and removes the lock there, in one command.
+    /// Removes the lock from a node amid what else is to be done there for the last time, in one command.
     ///
     /// - Throws: when nobody knows what came of it.
-    func leave(
+    func release(
         _ key: NodeLock.Key,
         in directory: String,
         on host: String,
-        behind deeds: [LockScript.Deed],
-        sign: String
-    ) async throws(RemoteError) -> LockScript.Leaving {
+        _ leaving: LockScript.Leaving
+    ) async throws(RemoteError) -> LockScript.LeavingFailures {
         guard let node = nodes.nodes[host] else { throw RemoteError(.unreachable, host: host, "no such host") }
         var command = RemoteCommand(
             "tell the node how the run ended",
-            script: LockScript.release(key, in: directory, behind: deeds, sign: sign),
+            script: LockScript.release(key, in: directory, leaving),
             effect: .mutating
         )
         command.isLast = true
-        return LockScript.leaving(try await node.host.runRepeatably(command), deeds)
+        return LockScript.failures(of: leaving, in: try await node.host.runRepeatably(command))
     }
 
     // MARK: - One node

@@ -90,8 +90,8 @@ struct NodeSweep: Sendable {
 
     /// The notes in `service` and below /run are those of `ServiceScript`, each beginning with its run.
     ///
-    /// Those of other runs go as well, which could not remove them, unless the node is in a run: a look has no lock, so that
-    /// a run may have begun, and a run's replica is on the node before its first note.
+    /// Those of other runs go as well, which could not remove them, unless the node is in a run: a run that is done is swept
+    /// behind its lock, so that another may have begun, and a run's replica is on the node before its first note.
     func script(_ state: NodeState) -> String {
         let prefix = ShellQuoting.quote(JobID.prefix(ofRun: run))
         return state.shell + UploadScript.sweep([run, origin].compactMap(\.self)) + """

@@ -65,18 +65,20 @@ struct ReplicaScript: Sendable {
 
     /// Defines `replica_take`, which puts the turn on the node, and `replica_late`: whether a later one has come.
     ///
-    /// What never reaches the disk is not missed: of what waits on a node nothing is left when that goes down.
+    /// What never reaches the disk is not missed: of what waits on a node nothing is left when that goes down. Where there is
+    /// no file any more, the run has ended. A line begins anew, for one that a full disk has cut short.
     private func turns(_ turn: Turn) -> String {
         """
         replica_turn=\(turn.number)
         replica_step=\(ShellQuoting.quote("\(turn.run) \(turn.step)"))
         replica_take() {
           [ -e "$state/turns" ] || (umask 077; : >>"$state/turns") 2>/dev/null
-          { printf '%s %s\\n' "$replica_turn" "$replica_step" >>"$state/turns"; } 2>/dev/null && return
+          { printf '\\n%s %s\\n' "$replica_turn" "$replica_step" >>"$state/turns"; } 2>/dev/null && return
           replica_turn=; replica_why="$state/turns cannot be written; is the disk full?"
           return 1
         }
         replica_late() {
+          [ -e "$state/turns" ] || return 0
           while read -r replica_number replica_line; do
             if [ "$replica_line" = "$replica_step" ] && [ "$replica_number" -gt "$replica_turn" ]; then return; fi
           done <"$state/turns"
@@ -151,7 +153,8 @@ struct ReplicaScript: Sendable {
     /// A run that changed nothing leaves a marker only where it had begun something.
     func closing(_ marker: String, onlyWhereOpen: Bool) -> String {
         beginning
-            + (onlyWhereOpen ? "[ -e \"$state/run\" ] || exit 0\n" : "")
+            + (onlyWhereOpen
+                ? "[ -e \"$state/run\" ] || { [ ! -e \"$state/turns\" ] || rm -f \"$state/turns\"; exit 0; }\n" : "")
                 + """
                 if ! make_state >/dev/null; then replica_why=$(make_state); elif replica_mine ''; then
                   umask 077

@@ -26,8 +26,13 @@ package struct GuardedHost: RemoteHost {
         guarded.script = refusal.function
         for item in guards { guarded.script += try await item.prologue(for: command) + "\n" }
         let lastWords = guards.map { $0.lastWord(for: command) }.joined()
-        guarded.script += command.asksAgain ? "guard_again() {\n\(lastWords)}\n" : lastWords
+        guarded.script += command.asksAgain ? "guard_again() {\n:\n\(lastWords)}\n" : lastWords
         guarded.script += "(\n\(command.script)\n)\nguard_code=$?\n"
+        // Where the last word was a refusal, the script was not begun, and nothing has ended.
+        if command.asksAgain {
+            let refused = GuardRefusal.exitCode
+            guarded.script += "[ \"$guard_code\" != \(refused) ] || exit \(refused)\n"
+        }
         for item in guards.reversed() { guarded.script += await item.epilogue(for: command) + "\n" }
         guarded.script += "exit \"$guard_code\"\n"
         let result = try await host.run(guarded)
@@ -55,7 +60,7 @@ package struct GuardedHost: RemoteHost {
 
 /// How a guard's refusal is told apart from anything that the script itself may print or exit with.
 private struct GuardRefusal {
-    private static let exitCode = 79
+    static let exitCode = 79
     private let nonce: String
 
     init() {

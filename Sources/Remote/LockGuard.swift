@@ -36,13 +36,16 @@ package struct LockGuard: MutationGuard {
                 case $lock_line in \(lines.joined(separator: "|"))) lock_mine=$lock_mine${lock_line%%=*} ;; esac
               done
             }
+            lock_lost() {
+              : "${lock_text:=$(cat "$lock_state/lock" 2>/dev/null)}"
+              [ -n "$lock_text" ] || [ ! -e "$lock_state/lock" ] || lock_text="reason=not to be read"
+              guard_refuse "$lock_text" "$(tail -n 1 "$lock_state/unlocks" 2>/dev/null)" \(Self.kind)
+            }
             lock_check() {
               lock_mine=; lock_text=
               if [ -e "$lock_state/lock" ]; then { lock_compare <"$lock_state/lock"; } 2>/dev/null
               \(otherUser)fi
-              [ "$lock_mine" = \(Self.found) ] ||
-                guard_refuse "${lock_text:-$(cat "$lock_state/lock" 2>/dev/null)}" \
-                  "$(tail -n 1 "$lock_state/unlocks" 2>/dev/null)" \(Self.kind)
+              [ "$lock_mine" = \(Self.found) ] || lock_lost
             }
             lock_check
 

@@ -182,6 +182,7 @@ import Testing
         _ turn: Int,
         isUndo: Bool = false,
         before other: String,
+        endsRun: Bool = false,
         _ bench: Bench,
         _ ledger: ReplicaLedger
     ) async throws -> Bool {
@@ -196,7 +197,8 @@ import Testing
             isUndo: isUndo
         )
         // The disk is waited for by `sync`.
-        let wait = "sync() { printf '%s\\n' \(ShellQuoting.quote(other)) >>\(state)/turns; }\n"
+        let come = "printf '%s\\n' \(ShellQuoting.quote(other)) >>\(state)/turns"
+        let wait = "sync() { \(endsRun ? "rm -f \(state)/turns" : come); }\n"
         let host = GuardedHost(LocalHost(name: "a", prelude: wait), guards: [item])
         do throws(RemoteError) {
             return try await host.run(RemoteCommand("x", script: "echo begun", effect: .mutating)).output == "begun\n"
@@ -227,9 +229,10 @@ import Testing
         #expect(try await !isBegun(1, before: "1 \(run) steps.1/a", bench, ledger), "it came before this one")
         #expect(try await isBegun(2, isUndo: true, before: "1 \(run) steps.1/a", bench, ledger))
         #expect(try await !isBegun(2, isUndo: true, before: "3 \(run) steps.1/a", bench, ledger))
+        #expect(try await !isBegun(9, before: "", endsRun: true, bench, ledger), "the run has ended meanwhile")
         // Nobody can write there: what takes something back is not kept from it.
         let turns = bench.nodeState("a") + "/turns"
-        try FileManager.default.removeItem(atPath: turns)
+        try? FileManager.default.removeItem(atPath: turns)
         try FileManager.default.createDirectory(atPath: turns, withIntermediateDirectories: false)
         #expect(try await isBegun(4, isUndo: true, before: "", bench, ledger))
         #expect(try await !isBegun(5, before: "", bench, ledger))

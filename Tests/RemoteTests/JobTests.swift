@@ -58,7 +58,8 @@ struct JobTests {
             let thief = sampleLock("r2", 8).text
             let wait = "sync() { printf %s \(ShellQuoting.quote(thief)) >\(ShellQuoting.quote(directory))/lock; }\n"
             let local = LocalHost(name: "n1", prelude: wait)
-            let guarded = GuardedHost(local, guards: [LockGuard(lock.key, in: directory, of: nil)])
+            let trace = EndTrace(file: bench.path("ran"))
+            let guarded = GuardedHost(local, guards: [LockGuard(lock.key, in: directory, of: nil), trace])
             let error = await #expect(throws: RemoteError.self) {
                 _ = try await bench.host(on: guarded).run(
                     bench.command("echo x >\(ShellQuoting.quote(bench.path("ran")))")
@@ -418,4 +419,12 @@ private final class GoneHost: CommandOnlyHost {
         if command.effect == .mutating { throw RemoteError(.inDoubt, host: name, "cut") }
         throw RemoteError(.unreachable, host: name, "nobody answers")
     }
+}
+
+/// Notes that a command has ended.
+private struct EndTrace: MutationGuard {
+    let file: String
+
+    func prologue(for command: RemoteCommand) -> String { ":" }
+    func epilogue(for command: RemoteCommand) -> String { "echo ended >\(ShellQuoting.quote(file))" }
 }

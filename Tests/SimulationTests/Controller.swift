@@ -205,6 +205,7 @@ final class Controller {
         for node in world.nodes {
             world.change(node, from: self) { [token, run, process] node in
                 guard node.lock?.token == token, node.lock?.process == process else { return true }
+                node.forgetTurns(of: run)
                 if node.replica?.run == run {
                     node.replica?.isOpen = false
                     node.replica?.token = token
@@ -224,6 +225,7 @@ final class Controller {
         for node in world.nodes {
             world.change(node, from: self) { [token, run] node in
                 guard node.lock?.token == token, node.replica?.run == run else { return true }
+                node.forgetTurns(of: run)
                 node.replica?.isOpen = false
                 node.replica?.token = token
                 return true

@@ -108,6 +108,9 @@ final class Node {
     /// What the fence asks: whether the lock is of who gives the order.
     func isLocked(for order: Order) -> Bool { lock?.token == order.token && lock?.process == order.process }
 
+    /// They go with the run.
+    func forgetTurns(of run: Int) { turns = turns.filter { $0.key.run != run } }
+
     func isReachable(from home: Int, at now: Int) -> Bool {
         isUp && pausedUntil <= now && (unreachableUntil <= now || unreachableFrom & (1 << home) == 0)
     }

@@ -61,6 +61,7 @@ extension World {
         if weakness != .jobBehindTheFence, let why = lastWord(of: node, order) {
             leave(activity)
             node.jobs[order.job] = nil
+            for tell in activity.onEnd.dropFirst() { tell(nil) }
             return onRefusal(why)
         }
         beginScript(activity)
@@ -88,8 +89,8 @@ extension World {
     private func lastWord(of node: Node, _ order: Order) -> String? {
         if weakness == .fenceBeforeReplicaAlone { return nil }
         if let why = fence(of: node, order) { return why }
-        guard weakness != .skipTurns, node.turns[order.turns, default: 0] > order.turn else { return nil }
-        return "\(node.name) has had a command of a later turn"
+        if weakness == .skipTurns || node.turns[order.turns] == order.turn { return nil }
+        return "\(node.name) has had a command of a later turn, or the end of the run"
     }
 
     private func attach(to job: Activity, _ onEnd: @escaping (Report?) -> Void) {
