@@ -8,8 +8,8 @@ import Synchronization
 
 /// The end of a run that is done, on its nodes: each is told, left by its lock and swept in one command.
 ///
-/// Nodes do not wait for one another, as long as none is away. A node that another run has already taken by then knows that this one is over, and
-/// whoever wants the whole cluster needs those, too, that were not left yet.
+/// Nodes do not wait for one another, as long as none is away. One that another run takes then knows that this one is over,
+/// and whoever wants the whole cluster needs those, too, that were not left yet.
 struct Farewell: Sendable {
     /// `nil` where the nodes were told nothing of the run.
     let closing: ReplicaClosing?
