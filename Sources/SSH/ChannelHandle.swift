@@ -99,6 +99,14 @@ final class ChannelHandle {
         return String(cString: signal)
     }
 
+    /// Waits for the server to close the channel, behind the end of its streams.
+    ///
+    /// What it says of the command's end comes before that, and may come after the streams have ended.
+    func awaitClose() -> Attempt<Void> {
+        guard let channel, isAtEnd else { return .done(()) }
+        return session.attempt(libssh2_channel_wait_closed(channel))
+    }
+
     /// Closes and frees the channel; done when the server has closed it too.
     func free() -> Attempt<Void> {
         guard let channel else { return .done(()) }

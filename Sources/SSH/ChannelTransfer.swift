@@ -80,8 +80,8 @@ final class ChannelTransfer {
             || killEnd.map { .now >= $0 } ?? false
     }
 
-    /// What a killed shell has said may come behind the word of its end.
-    private static let killedPatience = Duration.milliseconds(500)
+    /// What a killed shell has said may come behind the word of its end, and the word behind what it said.
+    static let killedPatience = Duration.milliseconds(500)
 
     /// Until when the streams of a shell are read that was killed, where others hold them open.
     var killEnd: ContinuousClock.Instant? { killed.map { $0 + Self.killedPatience } }

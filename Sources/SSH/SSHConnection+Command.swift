@@ -223,7 +223,6 @@ extension SSHConnection {
         _ channel: ChannelHandle,
         _ request: ChannelRequest
     ) async throws(RemoteError) -> Outcome {
-        let (end, signal) = (channel.endForMessages, channel.exitSignal)
         switch transfer.state {
         case .ended(let code):
             noteBegun(transfer)
@@ -247,6 +246,8 @@ extension SSHConnection {
             await retire(channel)
             throw doubt(request, "its shell was killed (the shell around it saw \(code))")
         case .before, .running:
+            await hearEnd(of: channel)
+            let (end, signal) = (channel.endForMessages, channel.exitSignal)
             drop()
             let said = transfer.lastWords
             let word = said.isEmpty ? "" : "; the node said: \(said)"
@@ -254,6 +255,13 @@ extension SSHConnection {
             if let signal { throw doubt(request, "its shell was killed (\(signal))\(word)") }
             throw doubt(request, "the channel ended without the command's own end (server: \(end))\(word)")
         }
+    }
+
+    /// A shell's streams end as it dies, and what it died of is said when it was reaped.
+    private func hearEnd(of channel: ChannelHandle) async {
+        guard channel.exitSignal == nil else { return }
+        let patience = ContinuousClock.now + ChannelTransfer.killedPatience
+        _ = try? await drive("its end was heard", until: patience) { channel.awaitClose() }
     }
 
     private nonisolated func doubt(_ request: ChannelRequest, _ what: String) -> RemoteError {

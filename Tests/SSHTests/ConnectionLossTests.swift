@@ -160,6 +160,16 @@ struct ConnectionLossTests {
         }
     }
 
+    /// sshd may see the end of a dying shell's streams before it has reaped it.
+    @Test func `what a shell died of may be said behind the end of its streams`() async throws {
+        let late = #"/bin/sh -c "$SSH_ORIGINAL_COMMAND"; exec >&- 2>&-; sleep 0.2; kill -9 $$"#
+        try await SSHServerFixture.with(["ForceCommand exec /bin/sh -c '\(late)'"]) { server in
+            let error = await Script.failure(try server.host(), "kill -9 $$")
+            #expect(error?.code == .inDoubt)
+            #expect(error?.message.contains("its shell was killed (KILL)") == true, "\(error?.message ?? "")")
+        }
+    }
+
     /// A slot is free when the server has reaped the shell, so that now and then a new connection is made instead.
     @Test func `one session at a time is enough`() async throws {
         try await SSHServerFixture.with(["MaxSessions 1"]) { server in
