@@ -39,7 +39,6 @@ struct ReplicaGuard: MutationGuard {
         }
     }
 
-    /// Looks once more whose turn it is.
     func lastWord(for command: RemoteCommand) -> String { ReplicaScript.demandTurn }
 
     private var now: ReplicaScript.Turn { ReplicaScript.Turn(run: ledger.run, step: step, number: turn) }

@@ -33,8 +33,8 @@ struct ReplicaScript: Sendable {
         beginning + turns(turn)
             + """
             if ! make_state >/dev/null; then replica_why=$(make_state); elif replica_take && replica_mine ''; then
-              if (umask 077; printf %s \(ShellQuoting.quote(text)) >"$state/run.new" && sync "$state/run.new" &&
-                mv -f -- "$state/run.new" "$state/run" && sync "$state") 2>/dev/null
+              if (umask 077; printf %s \(ShellQuoting.quote(text)) >"$state/run.new" && sync "$state/run.new") 2>/dev/null &&
+                replica_demand && { mv -f -- "$state/run.new" "$state/run" && sync "$state"; } 2>/dev/null
               then replica_written=yes; else replica_why="$state/run cannot be written; is the disk full?"; fi
             fi
 
@@ -63,10 +63,11 @@ struct ReplicaScript: Sendable {
             + "; } 2>/dev/null || :; fi"
     }
 
-    /// Defines `replica_take`, which puts the turn on the node, and `replica_late`: whether a later one has come.
+    /// Defines `replica_take`, which puts the turn on the node, and `replica_demand`, which refuses where a later one has
+    /// come while this command waited for the disk: its controller has given it up then.
     ///
-    /// What never reaches the disk is not missed: of what waits on a node nothing is left when that goes down. Where there is
-    /// no file any more, the run has ended. A line begins anew, for one that a full disk has cut short.
+    /// What never reaches the disk is not missed: of what waits on a node nothing is left when that goes down. Where its
+    /// own line is not there any more, the run has ended. A line begins anew, for one that a full disk has cut short.
     private func turns(_ turn: Turn) -> String {
         """
         replica_turn=\(turn.number)
@@ -77,26 +78,27 @@ struct ReplicaScript: Sendable {
           replica_turn=; replica_why="$state/turns cannot be written; is the disk full?"
           return 1
         }
-        replica_late() {
-          [ -e "$state/turns" ] || return 0
+        replica_turns() {
+          replica_seen=1
           while read -r replica_number replica_line; do
-            if [ "$replica_line" = "$replica_step" ] && [ "$replica_number" -gt "$replica_turn" ]; then return; fi
+            if [ "$replica_line" != "$replica_step" ]; then continue; fi
+            if [ "$replica_number" -gt "$replica_turn" ]; then return 1; fi
+            if [ "$replica_number" = "$replica_turn" ]; then replica_seen=0; fi
           done <"$state/turns"
-          return 1
+          return "$replica_seen"
+        }
+        replica_demand() {
+          replica_turns 2>/dev/null ||
+            guard_refuse "not begun, because it waited until the step was taken back or begun anew" "" unrecorded
         }
 
         """
     }
 
-    /// Refuses where a command of a later turn has come while this one waited for the disk.
+    /// Looks once more whose turn it is.
     ///
-    /// Its controller has given it up then. One that takes something back and could not be put on record goes on.
-    static let demandTurn = """
-        if [ -n "$replica_turn" ] && replica_late 2>/dev/null; then
-          guard_refuse "not begun, because it waited until the step was taken back or begun anew" "" unrecorded
-        fi
-
-        """
+    /// A command that takes something back and could not be put on record goes on.
+    static let demandTurn = "[ -z \"$replica_turn\" ] || replica_demand\n"
 
     private var beginning: String { state.shell + ownership }
 

@@ -182,7 +182,7 @@ import Testing
         _ turn: Int,
         isUndo: Bool = false,
         before other: String,
-        endsRun: Bool = false,
+        after end: String = "",
         _ bench: Bench,
         _ ledger: ReplicaLedger
     ) async throws -> Bool {
@@ -198,7 +198,7 @@ import Testing
         )
         // The disk is waited for by `sync`.
         let come = "printf '%s\\n' \(ShellQuoting.quote(other)) >>\(state)/turns"
-        let wait = "sync() { \(endsRun ? "rm -f \(state)/turns" : come); }\n"
+        let wait = "sync() { \(end.isEmpty ? come : end); }\n"
         let host = GuardedHost(LocalHost(name: "a", prelude: wait), guards: [item])
         do throws(RemoteError) {
             return try await host.run(RemoteCommand("x", script: "echo begun", effect: .mutating)).output == "begun\n"
@@ -229,13 +229,31 @@ import Testing
         #expect(try await !isBegun(1, before: "1 \(run) steps.1/a", bench, ledger), "it came before this one")
         #expect(try await isBegun(2, isUndo: true, before: "1 \(run) steps.1/a", bench, ledger))
         #expect(try await !isBegun(2, isUndo: true, before: "3 \(run) steps.1/a", bench, ledger))
-        #expect(try await !isBegun(9, before: "", endsRun: true, bench, ledger), "the run has ended meanwhile")
-        // Nobody can write there: what takes something back is not kept from it.
         let turns = bench.nodeState("a") + "/turns"
+        for end in ["rm -f \(turns)", "echo 1 r2 steps.1/a >\(turns)"] {
+            #expect(try await !isBegun(9, before: "", after: end, bench, ledger), "the run has ended meanwhile")
+        }
+        // Nobody can write there: what takes something back is not kept from it.
         try? FileManager.default.removeItem(atPath: turns)
         try FileManager.default.createDirectory(atPath: turns, withIntermediateDirectories: false)
         #expect(try await isBegun(4, isUndo: true, before: "", bench, ledger))
         #expect(try await !isBegun(5, before: "", bench, ledger))
+    }
+
+    @Test func `a whole replica that waited until its run had ended does not come on the node any more`() async throws {
+        let bench = try Bench()
+        try await bench.run()
+        let ledger = try ReplicaLedger(
+            try await bench.record(),
+            playbook: "x",
+            store: bench.store,
+            writer: RunReplica.Writer(host: "h", pid: 1, version: "1")
+        )
+        let state = bench.nodeState("a")
+        #expect(try await !isBegun(1, before: "", after: "rm -f \(state)/turns", bench, ledger))
+        #expect(!FileManager.default.fileExists(atPath: state + "/run"))
+        #expect(try await isBegun(1, before: "", bench, ledger))
+        #expect(FileManager.default.fileExists(atPath: state + "/run"))
     }
 
     @Test func `after a command whose end nobody saw the node gets the whole again`() async throws {
