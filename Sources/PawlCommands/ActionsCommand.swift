@@ -12,6 +12,8 @@ struct ActionsCommand: AsyncParsableCommand {
     )
 
     func run() async throws {
-        Terminal.write(ActionReference.markdown(for: ActionRegistry.schemas))
+        try await ExitReason.reporting {
+            Terminal.write(ActionReference.markdown(for: ActionRegistry.schemas))
+        }
     }
 }

@@ -26,11 +26,16 @@ struct ClusterEnding: Sendable, Codable {
     /// From the worst to the best: what nobody expected, changed nodes, other inputs, a lock, a refusal, a safe point.
     private static let order: [Int32] = [1, 3, 6, 5, 4, 64, 65, 130, 0]
 
+    /// What ended well, or may have changed a node before it ended.
+    private static let changing: Set<Int32> = [0, 3, 130]
+
     static func worst(_ endings: [ClusterEnding]) -> Int32 {
         let codes = endings.compactMap(\.exitCode)
         // Where a signal came before the first was begun, none has a code.
         guard !codes.isEmpty else { return ExitReason.interrupted.rawValue }
         let worst = codes.min { (order.firstIndex(of: $0) ?? 0) < (order.firstIndex(of: $1) ?? 0) } ?? 0
+        // Refused is what changed nothing.
+        if worst == ExitReason.refused.rawValue, !changing.isDisjoint(with: codes) { return ExitReason.halted.rawValue }
         // Only a signal leaves clusters out while all others are done.
         return worst == 0 && codes.count < endings.count ? ExitReason.interrupted.rawValue : worst
     }

@@ -59,6 +59,7 @@ struct ClusterRoll: Sendable {
                 throw RunControllerError(error.code, "\(group): \(error.message)", remedy: error.remedy)
             }
             await prepared.hosts.closeAll()
+            try demandAnswers(prepared, of: group)
             clusters.append(
                 Cluster(
                     group: group,
@@ -78,6 +79,18 @@ struct ClusterRoll: Sendable {
             superseding: isSuperseding,
             connector: session.connector,
             onRead: onRead
+        )
+    }
+
+    /// The run would refuse what does not answer, after other clusters were changed.
+    private func demandAnswers(_ prepared: PreparedRun, of group: String) throws(RunControllerError) {
+        let failures = (prepared.locks?.failures ?? [:]).sorted { $0.key < $1.key }
+        guard !failures.isEmpty else { return }
+        let text = failures.map { "\n  \($0.key): \($0.value)" }.joined()
+        throw RunControllerError(
+            .unreachable,
+            "\(group): nothing was changed; not every host could be asked:\(text)",
+            remedy: "`pawl check` looks at each host by itself"
         )
     }
 

@@ -14,13 +14,18 @@ enum ExitReason {
     static let locked = ExitCode(5)
     static let drift = ExitCode(6)
     static let invalidInput = ExitCode(65)
+    /// The result could not be written to stdout (`EX_IOERR` of sysexits.h).
+    static let outputLost = ExitCode(74)
     static let interrupted = ExitCode(130)
 
     /// Runs the body of a command; what it throws is said on stderr and becomes an exit code.
+    ///
+    /// A body that throws an exit code has an outcome beside what it prints, and keeps it where that could not be printed.
     static func reporting(_ body: () async throws -> Void) async throws {
         do {
             try await body()
         } catch let code as ExitCode {
+            sayWhatIsLost("warning")
             throw code
         } catch let error as ValidationError {
             throw error
@@ -37,6 +42,14 @@ enum ExitReason {
             say("error: \(error)")
             throw unexpected
         }
+        guard sayWhatIsLost("error") else { return }
+        throw outputLost
+    }
+
+    @discardableResult private static func sayWhatIsLost(_ severity: String) -> Bool {
+        guard let problem = StandardStream.output.problem else { return false }
+        say("\(severity): not all could be written to stdout: \(problem)")
+        return true
     }
 
     private static func exitCode(of code: JournalError.Code) -> ExitCode {
@@ -49,6 +62,6 @@ enum ExitReason {
 
     /// Messages go to stderr; stdout carries the result.
     static func say(_ text: String) {
-        FileHandle.standardError.write(Data((text + "\n").utf8))
+        StandardStream.errors.write(text + "\n")
     }
 }

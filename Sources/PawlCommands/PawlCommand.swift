@@ -17,7 +17,7 @@ package struct PawlCommand: AsyncParsableCommand {
 
             Exit codes: 0 done and verified, 1 unexpected error, 3 halted (at least one node was changed), 4 refused \
             (nothing was changed), 5 locked by another controller, 6 drift, 64 wrong usage, 65 inventory or playbook \
-            invalid, 130 interrupted at a safe point.
+            invalid, 74 the result could not be written to stdout, 130 interrupted at a safe point.
             """,
         version: version,
         subcommands: [
@@ -37,6 +37,7 @@ package struct PawlCommand: AsyncParsableCommand {
     ///
     /// The main thread, which would only wait, serves the sessions meanwhile.
     package static func start() -> Never {
+        StandardStream.openClosed()
         SSHEventLoopGroup.willBeServedByMainThread()
         // The one task that belongs to no other: the program.
         Task.detached {

@@ -39,7 +39,7 @@ struct ResumeCommand: AsyncParsableCommand {
             let conclusion = try await view.run {
                 try await controller.resume(open, observer: view, signals: signals.signals)
             }
-            if conclusion.exitCode != 0 { throw ExitCode(conclusion.exitCode) }
+            throw ExitCode(conclusion.exitCode)
         }
     }
 

@@ -79,7 +79,7 @@ struct RollbackCommand: AsyncParsableCommand {
                     signals: signals.signals
                 )
             }
-            if conclusion.exitCode != 0 { throw ExitCode(conclusion.exitCode) }
+            throw ExitCode(conclusion.exitCode)
         }
     }
 }

@@ -100,7 +100,7 @@ struct RunCommand: AsyncParsableCommand {
                     signals: signals.signals
                 )
             }
-            if conclusion.exitCode != 0 { throw ExitCode(conclusion.exitCode) }
+            throw ExitCode(conclusion.exitCode)
         }
     }
 
@@ -130,6 +130,6 @@ struct RunCommand: AsyncParsableCommand {
             guard Confirmation.ask("Perform these \(clusters.count) plans?") else { throw ExitReason.refused }
         }
         let code = try await roll.perform(clusters)
-        if code != 0 { throw ExitCode(code) }
+        throw ExitCode(code)
     }
 }

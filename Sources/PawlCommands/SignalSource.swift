@@ -5,7 +5,10 @@ import Engine
 import Foundation
 import Synchronization
 
-/// SIGINT and SIGTERM as a stream: the first asks for a safe point, every later one to stop waiting.
+/// SIGINT, SIGTERM and SIGHUP as a stream: the first asks for a safe point, every later one to stop waiting.
+///
+/// A terminal that is closed sends SIGHUP more than once, by the shell and by the kernel, so that another one asks for
+/// nothing further; under `nohup` it stays ignored.
 struct SignalSource: Sendable {
     let signals: AsyncStream<RunEngine.Signal>
 
@@ -17,11 +20,15 @@ struct SignalSource: Sendable {
         let queue = DispatchQueue(label: "pawl.signals")
         let seen = SeenSignals()
         var sources: [any DispatchSourceSignal] = []
-        for number in [SIGINT, SIGTERM] {
-            signal(number, SIG_IGN)
+        // Whoever reads stdout may go; the run goes on.
+        signal(SIGPIPE, SIG_IGN)
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            let before = signal(number, SIG_IGN)
+            if number == SIGHUP, case .some = before { continue }
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler {
                 let isFirst = seen.count.add(1, ordering: .relaxed).oldValue == 0
+                guard isFirst || number != SIGHUP else { return }
                 sender.yield(isFirst ? .interrupt : .abandon)
                 ExitReason.say(
                     isFirst

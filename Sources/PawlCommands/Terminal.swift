@@ -23,7 +23,7 @@ enum Terminal {
             total: hosts,
             isLive: TerminalTraits.of(descriptor: STDERR_FILENO).allowsLiveView,
             .init(
-                sink: { FileHandle.standardError.write(Data($0.utf8)) },
+                sink: { StandardStream.errors.write($0) },
                 size: { TerminalSize.of(descriptor: STDERR_FILENO) },
                 wait: { duration in
                     guard let waiter else { throw CancellationError() }
@@ -35,6 +35,6 @@ enum Terminal {
 
     /// Writes to stdout at once.
     @Sendable static func write(_ text: String) {
-        FileHandle.standardOutput.write(Data(text.utf8))
+        StandardStream.output.write(text)
     }
 }

@@ -164,10 +164,34 @@ extension EndToEnd {
                 try await one.putV2(try #require(one.nodes.first), "/session/token", "x", ttl: 3600)
                 let words = ["--each", "etcd_*", "--keep-going"] + ClusterFixture.json
                 let output = try await one.pawl(Self.arguments(one, inventory, words))
-                #expect(output.exitCode == 4, "\(output.all)")
+                #expect(output.exitCode == 3, "\(output.all)")
                 let clusters = try #require(try Self.lines(output).last?.clusters)
                 #expect(clusters.map(\.result) == ["refused", "done"], "\(output.all)")
                 try await two.expectMigrated()
+            }
+        }
+
+        @Test func `a cluster that does not answer keeps all from beginning, whatever the playbook does`() async throws
+        {
+            try await ClusterFixture.with(nodes: 1, options: LabOptions(kind: .plain)) { cluster in
+                let inventory = try cluster.inventory("away.yaml") {
+                    "away: { hosts: { a1: { ansible_host: 127.0.0.1, ansible_port: 1 } } }\n" + $0
+                }
+                let book = "\(cluster.directory)/touch.yaml"
+                let mark = "\(cluster.directory)/touched"
+                try "name: T\nhosts: all\nsteps:\n  - command: { run: 'touch \(mark)', redo: safe }\n".write(
+                    toFile: book,
+                    atomically: true,
+                    encoding: .utf8
+                )
+                let words = ["--each", "etcd,away"]
+                let output = try await cluster.pawl(cluster.runArguments(book, words, inventory: inventory))
+                #expect(output.exitCode == 4, "\(output.all)")
+                #expect(
+                    output.stderr.contains("away: nothing was changed; not every host could be asked"),
+                    "\(output.all)"
+                )
+                #expect(!FileManager.default.fileExists(atPath: mark))
             }
         }
 

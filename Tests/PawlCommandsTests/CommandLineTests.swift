@@ -58,6 +58,7 @@ import Testing
         #expect(worst([0, 4, 3]) == 3)
         #expect(worst([1, 3]) == 1)
         #expect(worst([4, nil]) == 4)
+        #expect(worst([4, 0]) == 3 && worst([0, 5]) == 5, "refused is what changed nothing")
         #expect(worst([0, nil]) == 130)
         #expect(worst([nil, nil]) == 130)
         #expect(worst([130, 0]) == 130)
