@@ -111,7 +111,7 @@ let package = Package(
             swiftSettings: strict
         ),
         tests("FleetTests", ["Fleet"], fixtures: true),
-        tests("PlaybooksTests", ["Playbooks", "Fleet"]),
+        tests("PlaybooksTests", ["Playbooks", "Fleet"], fixtures: true),
         tests("RemoteTests", ["Remote", "Fleet", "TestSupport"]),
         tests("SSHTests", ["SSH", "Remote", "Fleet", "TestSupport", subprocess, system]),
         tests("JournalTests", ["Journal", subprocess, system]),

@@ -54,6 +54,8 @@ package enum ExtraVariables {
 
     private static func parse(_ argument: String) throws(DiagnosticsError) -> [String: Value] {
         let text = argument.drop(while: \.isWhitespace)
+        // As of a variable of a CI run that is not set.
+        guard !text.isEmpty else { return [:] }
         if text.hasPrefix("@") {
             let path = String(text.dropFirst())
             guard !path.isEmpty else {
@@ -75,31 +77,45 @@ package enum ExtraVariables {
         return try KeyValueText.parse(String(text))
     }
 
+    /// Read as an inventory is, for the same text to mean the same in both.
     private static func mapping(_ text: String, file: String) throws(DiagnosticsError) -> [String: Value] {
-        var (root, diagnostics) = YAMLDocument.read(text, file: file)
-        guard let root else {
-            // A file of comments sets nothing, and is no mistake.
-            guard diagnostics.isEmpty else { throw DiagnosticsError(diagnostics) }
-            return [:]
-        }
         var variables: [String: Value] = [:]
-        switch root.content {
-        case .map(let entries):
-            for entry in entries {
-                if let problem = VariableName.problem(entry.key) {
-                    diagnostics.append(Diagnostic(at: entry.keyLocation, problem.summary, remedy: problem.remedy))
-                }
-                _ = TemplatedNode(entry.value, diagnostics: &diagnostics)
-                variables[entry.key] = entry.value.rawValue
+        var diagnostics: [Diagnostic] = []
+        for entry in try VariablesText.read(text, file: file) {
+            if let problem = VariableName.problem(entry.name) {
+                diagnostics.append(Diagnostic(at: entry.location, problem.summary, remedy: problem.remedy))
             }
-        case .scalar where root.isNull, .invalid:
-            break
-        case .scalar, .list:
-            diagnostics.append(
-                Diagnostic(at: root.location, "extra variables must be a mapping, not \(root.kindName)")
-            )
+            if entry.value.isSealed {
+                diagnostics.append(
+                    Diagnostic(
+                        at: entry.location,
+                        "\(entry.name): a value of -e that is encrypted by Ansible Vault is not supported",
+                        remedy: "what -e sets stands readable in the records of a run; put it into group_vars"
+                    )
+                )
+            }
+            for problem in entry.value.templateProblems {
+                diagnostics.append(
+                    Diagnostic(at: entry.location, "\(entry.name): \(problem.summary)", remedy: problem.remedy)
+                )
+            }
+            variables[entry.name] = entry.value
         }
         guard diagnostics.isEmpty else { throw DiagnosticsError(diagnostics) }
         return variables
+    }
+}
+
+extension Value {
+    /// What is wrong with the templates of the texts in it.
+    fileprivate var templateProblems: [(summary: String, remedy: String?)] {
+        switch self {
+        case .string(let text): Template.parse(text).problems.map { ($0.summary, $0.remedy) }
+        case .list(let items): items.flatMap(\.templateProblems)
+        case .map(let entries):
+            sealedText == nil
+                ? entries.sorted { $0.key < $1.key }.flatMap { $0.value.templateProblems } : []
+        case .null, .bool, .int, .double: []
+        }
     }
 }

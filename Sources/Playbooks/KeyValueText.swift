@@ -2,13 +2,13 @@
 
 import Fleet
 
-/// Reads `name=value name="other value"` as Ansible does: quotes hold blanks together, values are text.
+/// Reads `name=value name="other value"` as `parse_kv` of `ansible/parsing/splitter.py` does; values are text.
 enum KeyValueText {
     static func parse(_ text: String) throws(DiagnosticsError) -> [String: Value] {
         var variables: [String: Value] = [:]
         var diagnostics: [Diagnostic] = []
-        for word in try words(text) {
-            guard let sign = word.firstIndex(where: { $0.character == "=" && !$0.isQuoted }) else {
+        for word in try KeyValueWords.split(text) where !word.trimmingWhitespace.isEmpty {
+            guard let (name, value) = pair(of: decoded(word)) else {
                 // The word itself is not repeated: it may be the rest of a secret that was not quoted.
                 diagnostics.append(
                     Diagnostic(
@@ -19,61 +19,64 @@ enum KeyValueText {
                 )
                 continue
             }
-            let name = String(word[..<sign].map(\.character))
             if let problem = VariableName.problem(name) {
                 diagnostics.append(Diagnostic(at: nil, "-e: \(problem.summary)", remedy: problem.remedy))
             }
-            let value = String(word[(sign + 1)...].map(\.character))
             for problem in Template.parse(value).problems {
                 diagnostics.append(Diagnostic(at: nil, "-e \(name): \(problem.summary)", remedy: problem.remedy))
             }
             variables[name] = .string(value)
         }
-        if variables.isEmpty, diagnostics.isEmpty {
-            diagnostics.append(Diagnostic(at: nil, "-e is empty", remedy: "write -e name=value"))
-        }
         guard diagnostics.isEmpty else { throw DiagnosticsError(diagnostics) }
         return variables
     }
 
-    private struct Letter {
-        var character: Character
-        var isQuoted: Bool
+    private static func pair(of word: String) -> (name: String, value: String)? {
+        let scalars = word.unicodeScalars
+        guard let sign = scalars.firstIndex(of: "="), sign > scalars.startIndex else { return nil }
+        let name = String(scalars[..<sign]).trimmingWhitespace
+        return (name, unquoted(String(scalars[scalars.index(after: sign)...]).trimmingWhitespace))
     }
 
-    /// Splits at blanks that are neither quoted nor within `{{ … }}`, as Ansible's `split_args` does.
-    private static func words(_ text: String) throws(DiagnosticsError) -> [[Letter]] {
-        var words: [[Letter]] = []
-        var word: [Letter]?
-        var quote: Character?
-        var braces = 0
-        var rest = Substring(text)
-        while let character = rest.popFirst() {
-            if character == "\\", let next = rest.first,
-                next == "\\" || next == quote || (quote == nil && isQuote(next))
-            {
-                word = (word ?? []) + [Letter(character: next, isQuoted: true)]
+    /// Quotes are taken off where they are around the whole value.
+    private static func unquoted(_ value: String) -> String {
+        let scalars = Array(value.unicodeScalars)
+        guard scalars.count > 1, let first = scalars.first, first == "'" || first == "\"", scalars.last == first,
+            scalars[scalars.count - 2] != "\\"
+        else { return value }
+        return String(String.UnicodeScalarView(scalars[1..<(scalars.count - 1)]))
+    }
+
+    private static let escapes: [Unicode.Scalar: Unicode.Scalar] = [
+        "\\": "\\", "'": "'", "\"": "\"", "a": "\u{07}", "b": "\u{08}", "f": "\u{0C}", "n": "\n", "r": "\r",
+        "t": "\t", "v": "\u{0B}",
+    ]
+    private static let digits: [Unicode.Scalar: Int] = ["x": 2, "u": 4, "U": 8]
+
+    /// The word with its escapes replaced; an unknown one stays as it is.
+    private static func decoded(_ word: String) -> String {
+        var rest = Array(word.unicodeScalars)[...]
+        var result = String.UnicodeScalarView()
+        while let scalar = rest.popFirst() {
+            guard scalar == "\\", let letter = rest.first else {
+                result.append(scalar)
+                continue
+            }
+            if let simple = escapes[letter] {
+                result.append(simple)
                 rest.removeFirst()
-            } else if let open = quote {
-                if character == open { quote = nil } else { word?.append(Letter(character: character, isQuoted: true)) }
-            } else if isQuote(character) {
-                quote = character
-                word = word ?? []
-            } else if character.isWhitespace, braces == 0 {
-                if let finished = word { words.append(finished) }
-                word = nil
+            } else if let count = digits[letter], let code = code(rest.dropFirst().prefix(count), digits: count) {
+                result.append(code)
+                rest.removeFirst(1 + count)
             } else {
-                word = (word ?? []) + [Letter(character: character, isQuoted: false)]
-                if character == "{", rest.first == "{" { braces += 1 }
-                if character == "}", rest.first == "}" { braces = max(0, braces - 1) }
+                result.append(scalar)
             }
         }
-        guard quote == nil else {
-            throw DiagnosticsError([Diagnostic(at: nil, "-e: a quote is not closed")])
-        }
-        if let finished = word { words.append(finished) }
-        return words
+        return String(result)
     }
 
-    private static func isQuote(_ character: Character) -> Bool { character == "'" || character == "\"" }
+    private static func code(_ text: ArraySlice<Unicode.Scalar>, digits: Int) -> Unicode.Scalar? {
+        guard text.count == digits, text.allSatisfy(\.properties.isASCIIHexDigit) else { return nil }
+        return UInt32(String(String.UnicodeScalarView(text)), radix: 16).flatMap(Unicode.Scalar.init)
+    }
 }

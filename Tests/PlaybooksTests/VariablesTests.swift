@@ -41,6 +41,25 @@ import Testing
         }
     }
 
+    /// `scripts/diff-inventory` compares with a living ansible-inventory, and records its output anew.
+    @Test func `what Ansible makes of -e is made of it here`() throws {
+        let folder = try #require(Bundle.module.resourcePath) + "/Fixtures/extra-vars"
+        let arguments = try String(contentsOfFile: folder + "/arguments", encoding: .utf8).split(separator: "\n").map {
+            $0.hasPrefix("@") ? "@\(folder)/\($0.dropFirst())" : String($0)
+        }
+        let inventory = try Inventory.load(InventorySources(["n1,"])).overridden(by: ExtraVariables.parse(arguments))
+        let expected = try String(contentsOfFile: folder + "/expected.json", encoding: .utf8)
+        #expect(try InventoryListing(inventory).host("n1") + "\n" == expected)
+    }
+
+    @Test func `lines of -e are words, a backslash goes on, and nothing sets nothing`() throws {
+        #expect(
+            try ExtraVariables.parse(["a=1\nb=\"x\ny\" \\\n c=3", "", " ", "d=x \n e=2"]) == [
+                "a": .string("1"), "b": .string("x\ny"), "c": .string("3"), "d": .string("x"), "e": .string("2"),
+            ]
+        )
+    }
+
     @Test func `pairs, quotes and braces are read as Ansible reads them`() throws {
         let variables = try ExtraVariables.parse([
             "a=1 b='x y' c=\"it's\" d= e=k=v", "f={{ a }}/x g=\\\"q\\\"", "a=2", "h='a\\'b' i=C:\\dir",
@@ -48,7 +67,7 @@ import Testing
         #expect(
             variables == [
                 "a": .string("2"), "b": .string("x y"), "c": .string("it's"), "d": .string(""), "e": .string("k=v"),
-                "f": .string("{{ a }}/x"), "g": .string("\"q\""), "h": .string("a'b"), "i": .string("C:\\dir"),
+                "f": .string("{{ a }}/x"), "g": .string("q"), "h": .string("a'b"), "i": .string("C:\\dir"),
             ]
         )
     }
@@ -71,10 +90,12 @@ import Testing
             ("a=b hunter2", "one of its words has no '='"),
             ("1a=b", "'1a' is no name for a variable"),
             ("a='b", "a quote is not closed"),
-            ("", "-e is empty"),
+            ("a={{ b", "'{{', '{%' or '{#' is not closed"),
+            ("{a: !vault x}", "encrypted by Ansible Vault"),
+            ("{a: [{b: '{{ c.d }}'}]}", "a: '{{ c.d }}': a variable's parts"),
             ("[1]", "must be a mapping, not a list"),
-            ("{a: ", "not YAML"),
-            ("{a: 1, a: 2}", "stands here a second time"),
+            ("{a: ", "YAML syntax"),
+            ("{a: 1, a: 2}", "given twice"),
             ("@", "names no file"),
             ("@/nowhere/x", "there is no such file of variables"),
             ("a={{ b.c }}", "-e a: '{{ b.c }}': a variable's parts"),
