@@ -48,13 +48,7 @@ extension EndToEnd {
 
         /// The shell and the kernel both send it.
         @Test func `a terminal that is closed brings the run to a safe point`() async throws {
-            try await ClusterFixture.with(nodes: 1, options: LabOptions(kind: .plain)) { cluster in
-                try await cluster.seed(LabSeed(keys: 20))
-                let node = try #require(cluster.nodes.first)
-                try await node.replaceProgram(
-                    "/usr/bin/etcdctl",
-                    with: #"case "$*" in *migrate*--help*) ;; *migrate*) sleep 2 ;; esac; exec $ORIGINAL "$@""#
-                )
+            try await withSlowCopy { cluster, node in
                 let arguments = cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json)
                 let output = try await cluster.follow(arguments) { pawl in
                     try await pawl.wait(for: "the copy") { $0.starts("etcd_prepare", on: node.name) }
@@ -65,6 +59,31 @@ extension EndToEnd {
                 #expect(output.exitCode == 130, "\(output.all)")
                 #expect(!output.stderr.contains("no longer waiting"), "\(output.all)")
                 try await cluster.expectResumed()
+            }
+        }
+
+        @Test func `under nohup a terminal that is closed is nothing to the run`() async throws {
+            try await withSlowCopy { cluster, node in
+                let arguments = cluster.runArguments(ClusterFixture.playbook, ClusterFixture.json)
+                let output = try await cluster.follow(arguments, by: "trap '' HUP; exec") { pawl in
+                    try await pawl.wait(for: "the copy") { $0.starts("etcd_prepare", on: node.name) }
+                    pawl.send(SIGHUP)
+                }
+                #expect(output.exitCode == 0, "\(output.all)")
+                try await cluster.expectMigrated()
+            }
+        }
+
+        /// A cluster of one member, whose migration takes two seconds longer.
+        private func withSlowCopy(_ body: (ClusterFixture, LabNode) async throws -> Void) async throws {
+            try await ClusterFixture.with(nodes: 1, options: LabOptions(kind: .plain)) { cluster in
+                try await cluster.seed(LabSeed(keys: 20))
+                let node = try #require(cluster.nodes.first)
+                try await node.replaceProgram(
+                    "/usr/bin/etcdctl",
+                    with: #"case "$*" in *migrate*--help*) ;; *migrate*) sleep 2 ;; esac; exec $ORIGINAL "$@""#
+                )
+                try await body(cluster, node)
             }
         }
     }

@@ -65,10 +65,14 @@ struct RunningPawl: Sendable {
 
 extension ClusterFixture {
     /// Runs `pawl` to its end, with a closure that follows what it prints and may send it a signal.
-    func follow(_ arguments: [String], _ body: @Sendable (RunningPawl) async throws -> Void) async throws -> Output {
+    func follow(
+        _ arguments: [String],
+        by start: String = "exec",
+        _ body: @Sendable (RunningPawl) async throws -> Void
+    ) async throws -> Output {
         let name = "\(directory)/output-\(UUID().uuidString.prefix(8))"
         // The shell becomes pawl, so the process id is the same.
-        let script = "exec \"$0\" \"$@\" >\(name).out 2>\(name).err"
+        let script = "\(start) \"$0\" \"$@\" >\(name).out 2>\(name).err"
         let result = try await run("/bin/sh", ["-c", script, Self.binary] + arguments) { pid in
             try await body(RunningPawl(pid: pid, standardOutput: "\(name).out", standardError: "\(name).err"))
         }
