@@ -109,6 +109,26 @@ struct ConnectionSettingsTests {
         #expect(found.first?.contains(expected) == true, "\(found)")
     }
 
+    @Test func `a name that a shell would read as more is refused where it was said`() throws {
+        let host = problems(["ansible_host": "h$(id)".value])
+        #expect(host.count == 1 && host.first?.hasPrefix("hosts.yml:10:5: error: the host `h$(id)` holds `$`") == true)
+        let user = problems(["ansible_host": "h".value, "ansible_user": "u;id".value])
+        #expect(user.count == 1 && user.first?.hasPrefix("hosts.yml:11:5: error: the user `u;id` holds `;`") == true)
+        let place = SourceLocation(file: "hosts.yml", line: 3, column: 1)
+        let named = try ConnectionSettings(host: InventoryHost(name: "h;id", variables: [:], location: place))
+        let error = #expect(throws: DiagnosticsError.self) { try SSHConfig(.none).settings(for: named) }
+        #expect(error?.description.contains("hosts.yml:3:1: error: the host `h;id` holds `;`") == true)
+    }
+
+    @Test(arguments: [
+        ("-l 'u|id'", "the user `u|id` holds `|`"), ("-l 'u id -l'", "the user `u id -l` holds ` -`"),
+        ("-J 'a,$(id)'", "the hop `$(id)` holds `$`"), ("-J 'a;id@b,c'", "the user `a;id` holds `;`"),
+    ])
+    func `options name nobody whom a shell would read as more`(line: String, expected: String) {
+        let found = problems(["ansible_ssh_common_args": line.value])
+        #expect(found.count == 1 && found.first?.hasPrefix("hosts.yml:10:5: error: \(expected)") == true, "\(found)")
+    }
+
     @Test(arguments: [
         ("-o UserKnownHostFile=/x", "did you mean `UserKnownHostsFile`?"), ("-L 1:a:1", "the option `-L` is not"),
         ("-o Host=n1", "Host is no option of a command line"), ("-J a,,b", "`` is no hop of ProxyJump"),

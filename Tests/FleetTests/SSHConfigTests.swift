@@ -210,6 +210,39 @@ struct SSHConfigTests {
         )
     }
 
+    @Test(arguments: [
+        "h;id", "$(id)", "`id`", "a|b", "a&b", "a>b", "a<b", "a(b", "a{b,c}", "a,b", "a\\b", "a'b", "a\"b", "-oPort=1",
+        "a b", "a\tb", "a\nb", "a\u{1B}b", "a\u{A0}b",
+    ])
+    func `a host in whose name a shell would see more is refused before a line of a file counts`(host: String) {
+        // A command that is run is an issue of its own here.
+        let found = Machine(files: [Self.user: "Match exec \"up %h\"\n Port 1\n"]).problems(host)
+        #expect(found.count == 1 && found.first?.hasPrefix("error: the host `") == true, "\(found)")
+        #expect(found.first?.contains { $0.isNewline || $0 == "\u{1B}" } == false)
+    }
+
+    @Test(arguments: [
+        "u;id", "u'", "`id`", "u\"", "u&", "u<x", "u>x", "u|id", "u(x", "{u", "-l", "u -oPort=1", "u\t-v", "u\u{7}",
+        "u\\",
+    ])
+    func `a user in whose name a shell would see more is refused before a line of a file counts`(user: String) {
+        let machine = Machine(files: [Self.user: "Match exec \"up %r\"\n Port 1\n"])
+        let error = #expect(throws: DiagnosticsError.self) { try machine.settings(user: user) }
+        #expect(error?.diagnostics.count == 1)
+        #expect(error?.diagnostics.first?.summary.hasPrefix("the user `") == true)
+    }
+
+    @Test func `names that are odd and harmless are taken, and a file may name any user`() throws {
+        let machine = Machine(files: [Self.user: "Host n1\n User u;id\n"])
+        #expect(try machine.settings().user == "u;id")
+        for user in ["CORP\\jo doe", "jo$", "a-b", "jo@corp.example"] {
+            #expect(try machine.settings(user: user).user == user)
+        }
+        for host in ["n_1", "fe80::1%lo", "a@b", "*", "bücher.example"] {
+            #expect(try machine.settings(host).host == host)
+        }
+    }
+
     @Test func `a file that others may write to is not followed`() {
         let mine = Machine(files: [Self.user: "Port 1\n"], shared: [Self.user])
         #expect(

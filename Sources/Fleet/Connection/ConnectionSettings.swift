@@ -8,6 +8,8 @@ package struct ConnectionSettings: Hashable, Sendable {
     package var name: String
     /// What `ssh` would be asked to connect to: an alias of the SSH configuration, a host name or an address.
     package var address: String
+    /// Where the address was said; `nil` where no file did.
+    var addressLocation: SourceLocation?
     /// In the order in which `ssh` would read them.
     var options: [SSHConfigDirective]
     /// The files that are read in the place of the usual ones, from `-F`.
@@ -49,6 +51,7 @@ package struct ConnectionSettings: Hashable, Sendable {
         reader.refuseOtherTransports()
         name = host.name
         address = reader.text("ansible_host", "ansible_ssh_host") ?? host.name
+        addressLocation = reader.place("ansible_host", "ansible_ssh_host")
         // The order of Ansible's SSH plugin. The first value counts, so what stands first wins.
         var line = SSHOptions()
         reader.read("ansible_ssh_args", into: &line)

@@ -60,6 +60,11 @@ struct ConnectionVariables {
         host.variableLocations[name] ?? host.location
     }
 
+    /// Where the last of the names that is set was set; the host's own place where none is.
+    func place(_ names: String...) -> SourceLocation {
+        names.last { values[$0] != nil && values[$0] != .null }.map(location) ?? host.location
+    }
+
     private mutating func refuse(_ name: String, _ summary: String, _ remedy: String) {
         problems.append(Diagnostic(at: location(name), "\(summary), for \(host.name)", remedy: remedy))
     }

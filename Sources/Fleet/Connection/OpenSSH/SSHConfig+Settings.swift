@@ -12,17 +12,18 @@ extension SSHConfig {
     /// - Throws: what is wrong in the files for this host, and what is not supported.
     package func settings(for host: ConnectionSettings) throws(DiagnosticsError) -> SSHConfigSettings {
         if let named = host.configuration, named != source {
-            return try SSHConfig(named, disk: disk, context: context).resolved(host.address, host.options)
+            return try SSHConfig(named, disk: disk, context: context).resolved(host)
         }
-        return try resolved(host.address, host.options)
+        return try resolved(host)
     }
 
-    private func resolved(
-        _ destination: String,
-        _ options: [SSHConfigDirective]
-    ) throws(DiagnosticsError) -> SSHConfigSettings {
+    private func resolved(_ asked: ConnectionSettings) throws(DiagnosticsError) -> SSHConfigSettings {
+        let destination = asked.address
         var evaluation = SSHConfigEvaluation(destination, context: context)
-        evaluation.take(options)
+        evaluation.take(asked.options)
+        // Before a file is read: a line of it may run a command with these names in it.
+        evaluation.refuseNamesOfShells(destination, at: asked.addressLocation)
+        if !evaluation.problems.isEmpty { throw DiagnosticsError(evaluation.problems) }
         for file in files { evaluation.take(file) }
         if let name = evaluation["hostname"] {
             do throws(SSHConfigTokens.Problem) {

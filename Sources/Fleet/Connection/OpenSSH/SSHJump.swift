@@ -31,6 +31,13 @@ struct SSHJump: Hashable, Sendable {
             + (port.map { ":\($0)" } ?? "")
     }
 
+    /// All hops of a value that has no problem, in their order.
+    static func hops(_ text: String) -> [SSHJump] {
+        let value = value(of: text)
+        guard value.lowercased() != "none" else { return [] }
+        return value.split(separator: ",").compactMap(hop)
+    }
+
     static func problem(with text: String) -> String? {
         let value = value(of: text)
         if value.lowercased() == "none" { return nil }
