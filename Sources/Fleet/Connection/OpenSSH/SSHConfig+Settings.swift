@@ -32,7 +32,11 @@ extension SSHConfig {
                 evaluation.refuse(name, "HostName: \(error.message)", "write %% for a percent sign")
             }
         }
-        evaluation.host = Self.canonicalAddress(evaluation.host) ?? evaluation.host.lowercased()
+        let family = evaluation["addressfamily"].flatMap {
+            SSHConfigSettings.AddressFamily(rawValue: $0.text.lowercased())
+        }
+        evaluation.host =
+            Self.canonicalAddress(evaluation.host, family ?? .any) ?? evaluation.host.lowercased()
         if evaluation.wantsSecondReading {
             evaluation.setHostName(evaluation.host)
             evaluation.isSecondReading = true
@@ -45,9 +49,14 @@ extension SSHConfig {
         return settings
     }
 
-    /// An address in its usual form, as `127.1` → `127.0.0.1`; `nil` for a name.
-    static func canonicalAddress(_ text: String) -> String? {
+    /// An address in its usual form, as `127.1` → `127.0.0.1`; `nil` for a name, and for an address of another family.
+    static func canonicalAddress(_ text: String, _ family: SSHConfigSettings.AddressFamily = .any) -> String? {
         var hints = addrinfo()
+        switch family {
+        case .any: hints.ai_family = AF_UNSPEC
+        case .inet: hints.ai_family = AF_INET
+        case .inet6: hints.ai_family = AF_INET6
+        }
         hints.ai_flags = AI_NUMERICHOST
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var list: UnsafeMutablePointer<addrinfo>?
@@ -56,7 +65,9 @@ extension SSHConfig {
         var bytes = [CChar](repeating: 0, count: Int(NI_MAXHOST))
         let status = getnameinfo(info.ai_addr, info.ai_addrlen, &bytes, socklen_t(bytes.count), nil, 0, NI_NUMERICHOST)
         guard status == 0 else { return nil }
-        return String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let usual = String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        // As ssh, which leaves the case of one that is in its usual form already.
+        return usual.lowercased() == text.lowercased() ? text : usual
     }
 }
 
