@@ -77,6 +77,7 @@ struct SSHConnector: Sendable {
         endpoint.algorithms.macs = settings.macs
         endpoint.algorithms.keyExchange = settings.kexAlgorithms
         endpoint.algorithms.hostKeys = settings.hostKeyAlgorithms
+        endpoint.algorithms.prefersRecordedHostKeys = settings.prefersRecordedHostKeys
         endpoint.addressFamily = family(settings.addressFamily)
         endpoint.proxyCommand = settings.proxyCommand
         endpoint.serverAliveInterval = settings.serverAliveInterval

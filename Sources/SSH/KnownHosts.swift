@@ -141,16 +141,26 @@ struct KnownHosts {
 
     /// The host key methods to ask the server for, those on record first, so that it proves the key that we know.
     func preferredMethods(for names: [String]) -> [String] {
-        var methods: [String] = []
-        for entry in names.lazy.map(entries(for:)).first(where: { !$0.isEmpty }) ?? [] where entry.marker == nil {
-            methods += entry.key.type == "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"] : [entry.key.type]
-        }
         let usual = [
             "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512",
             "rsa-sha2-256", "ssh-rsa",
         ]
         var seen: Set<String> = []
-        return (methods + usual).filter { seen.insert($0).inserted }
+        return (recordedMethods(for: names) + usual).filter { seen.insert($0).inserted }
+    }
+
+    /// A list of host key methods with those on record first, otherwise in its own order, and with no other.
+    func ordered(_ list: [String], for names: [String]) -> [String] {
+        let recorded = Set(recordedMethods(for: names))
+        return list.filter(recorded.contains) + list.filter { !recorded.contains($0) }
+    }
+
+    /// The methods by which the keys are proved that the first of the names has on record which has any.
+    private func recordedMethods(for names: [String]) -> [String] {
+        let found = names.lazy.map(entries(for:)).first { !$0.isEmpty } ?? []
+        return found.filter { $0.marker == nil }.flatMap { entry in
+            entry.key.type == "ssh-rsa" ? ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"] : [entry.key.type]
+        }
     }
 
     // MARK: - Names

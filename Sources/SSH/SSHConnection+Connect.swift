@@ -143,11 +143,15 @@ extension SSHConnection {
 
     /// Sets the algorithms that the endpoint names, and asks for the type of host key that is on record.
     private func prefer(in session: SessionHandle, _ record: KnownHosts) throws(SSHFailure) {
-        if endpoint.algorithms.hostKeys == nil {
-            _ = session.prefer(record.preferredMethods(for: [recordName, plainName].compactMap(\.self)), of: .hostKey)
+        let recordNames = [recordName, plainName].compactMap(\.self)
+        var algorithms = endpoint.algorithms
+        if let list = algorithms.hostKeys {
+            if algorithms.prefersRecordedHostKeys { algorithms.hostKeys = record.ordered(list, for: recordNames) }
+        } else {
+            _ = session.prefer(record.preferredMethods(for: recordNames), of: .hostKey)
         }
         for kind in AlgorithmKind.allCases {
-            guard let names = endpoint.algorithms[kind], !session.prefer(names, of: kind) else { continue }
+            guard let names = algorithms[kind], !session.prefer(names, of: kind) else { continue }
             throw SSHFailure(
                 kind: .local,
                 message: "\(kind.keyword) of the SSH configuration allows \(names.joined(separator: ",")) only, and "

@@ -36,6 +36,8 @@ package struct SSHEndpoint: Sendable, Equatable {
         package var macs: [String]?
         package var keyExchange: [String]?
         package var hostKeys: [String]?
+        /// Whether those of the keys on record come before the others of ``hostKeys``; without a list they always do.
+        package var prefersRecordedHostKeys = false
 
         package init() {}
 

@@ -313,6 +313,15 @@ struct SSHConfigTests {
         #expect(found.hostKeyAlgorithms == nil)
     }
 
+    @Test func `types of host keys on record come first unless a list says which do`() throws {
+        func prefersRecorded(_ list: String) throws -> Bool {
+            try Machine(files: [Self.user: "HostKeyAlgorithms \(list)\n"]).settings().prefersRecordedHostKeys
+        }
+        #expect(try Machine().settings().prefersRecordedHostKeys)
+        #expect(try prefersRecorded("+ssh-rsa") && prefersRecorded("-ssh-rsa"))
+        #expect(try !prefersRecorded("^ssh-rsa") && !prefersRecorded("ssh-rsa,ssh-ed25519"))
+    }
+
     @Test func `the agent is the one that is named`() throws {
         func agent(_ value: String, _ variables: [String: String] = [:]) throws -> SSHConfigSettings.Agent {
             try Machine(files: [Self.user: "IdentityAgent \(value)\n"], variables: variables).settings().agent

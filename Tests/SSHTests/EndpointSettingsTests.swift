@@ -74,6 +74,23 @@ struct EndpointSettingsTests {
         }
     }
 
+    @Test func `of a list that follows the record the type on record comes first, of another the first type`()
+        async throws
+    {
+        try await SSHServerFixture.with(hostKeys: ["ed25519", "ecdsa"]) { server in
+            try server.write("record", "\(server.recordName) \(server.hostKey("ecdsa"))\n")
+            func host(followsRecord: Bool) throws -> SSHHost {
+                try server.host {
+                    $0.knownHostsFiles = [server.path("record")]
+                    $0.algorithms.hostKeys = ["ssh-ed25519", "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp256"]
+                    $0.algorithms.prefersRecordedHostKeys = followsRecord
+                }
+            }
+            #expect(try await Script.output(try host(followsRecord: true), "echo in") == "in\n")
+            #expect(await Script.failure(try host(followsRecord: false))?.code == .hostKey)
+        }
+    }
+
     @Test func `algorithms that libssh2 does not have are named`() async throws {
         try await SSHServerFixture.with { server in
             let host = try server.host { $0.algorithms.ciphers = ["no-such-cipher@example.com"] }

@@ -99,6 +99,8 @@ extension SSHConfigSettings {
         macs = names(.macs)
         kexAlgorithms = names(.kexAlgorithms)
         hostKeyAlgorithms = names(.hostKeyAlgorithms)
+        let list = evaluation[SSHAlgorithmList.hostKeyAlgorithms.rawValue]?.text.first
+        prefersRecordedHostKeys = list.map { "+-".contains($0) } ?? true
         switch evaluation["stricthostkeychecking"]?.text.lowercased() {
         case "yes", "true": (hostKeyPolicy, printed.strictHostKeyChecking) = (.strict, "true")
         case "accept-new": (hostKeyPolicy, printed.strictHostKeyChecking) = (.acceptNew, "accept-new")

@@ -60,6 +60,8 @@ package struct SSHConfigSettings: Hashable, Sendable {
     package var macs: [String]?
     package var kexAlgorithms: [String]?
     package var hostKeyAlgorithms: [String]?
+    /// Whether types of keys that are on record come first, as where no list is given, or one of what is added or left out.
+    package var prefersRecordedHostKeys = true
 
     /// The command over whose stdin and stdout the host is reached, without tokens; that of `ProxyJump` too.
     package var proxyCommand: String?
