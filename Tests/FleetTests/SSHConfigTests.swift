@@ -12,20 +12,24 @@ struct SSHConfigTests {
         var files: [String: String] = [:]
         /// Files that somebody else may write to.
         var shared: Set<String> = []
+        var folders: Set<String> = []
         var variables: [String: String] = [:]
         /// The exit codes of commands of `Match exec`; `nil` for one that was killed.
         var commands: [String: Int32?] = [:]
 
         func config(_ source: SSHConfig.Source = .usual) throws -> SSHConfig {
-            let (files, shared, commands) = (files, shared, commands)
+            let (files, shared, folders, commands) = (files, shared, folders, commands)
             return try SSHConfig(
                 source,
                 disk: SSHConfigDisk(
-                    read: { path in files[path].map { .text($0, isOwn: !shared.contains(path)) } ?? .missing },
+                    read: { path in
+                        if folders.contains(path) { return .folder(isOwn: !shared.contains(path)) }
+                        return files[path].map { .text($0, isOwn: !shared.contains(path)) } ?? .missing
+                    },
                     glob: { pattern in
                         let path = pattern.hasPrefix("~/") ? "/accounts/op" + pattern.dropFirst() : pattern
                         guard path.hasSuffix("/*") else { return files[path] == nil ? [] : [path] }
-                        return files.keys.filter { $0.hasPrefix(path.dropLast()) }.sorted()
+                        return (Array(files.keys) + Array(folders)).filter { $0.hasPrefix(path.dropLast()) }.sorted()
                     }
                 ),
                 context: SSHConfigContext(
@@ -254,6 +258,38 @@ struct SSHConfigTests {
             shared: ["/accounts/op/.ssh/more"]
         )
         #expect(included.problems().first?.hasPrefix("/accounts/op/.ssh/more:1:1: error: ") == true)
+    }
+
+    @Test func `a directory that a pattern of Include matches is an empty file`() throws {
+        var machine = Machine(
+            files: [Self.user: "Include config.d/*\nPort 2\n", "/accounts/op/.ssh/config.d/b": "User deploy\n"],
+            folders: ["/accounts/op/.ssh/config.d/a", "/accounts/op/.ssh/config.d/c"]
+        )
+        let found = try machine.settings()
+        #expect(found.port == 2 && found.user == "deploy")
+        machine.shared = ["/accounts/op/.ssh/config.d/a"]
+        #expect(machine.problems().first?.hasPrefix("/accounts/op/.ssh/config.d/a:1:1: error: ") == true)
+        let folder = Machine(folders: [Self.user])
+        #expect(folder.problems().first?.hasPrefix("\(Self.user):1:1: error: is a directory") == true)
+    }
+
+    @Test func `the disk tells a directory from a file, and what others may write to`() throws {
+        let folder = try TemporaryFolder(["config": "Port 1\n"])
+        let file = folder.file("config")
+        func look(_ path: String, _ mode: mode_t) -> SSHConfigDisk.Content {
+            chmod(path, mode)
+            return SSHConfigDisk.local.read(path)
+        }
+        guard case .folder(isOwn: true) = look(folder.path, 0o755),
+            case .text("Port 1\n", isOwn: true) = look(file, 0o644)
+        else {
+            Issue.record("what is the user's alone is not taken for it")
+            return
+        }
+        guard case .text(_, isOwn: false) = look(file, 0o646) else {
+            Issue.record("what anybody may write to is followed")
+            return
+        }
     }
 
     @Test func `everything that is wrong is told at once, with its place`() {

@@ -9,6 +9,8 @@ package struct SSHConfigDisk: Sendable {
         case unreadable(String)
         /// Whether root or the user owns the file, and nobody else may write to it.
         case text(String, isOwn: Bool)
+        /// The same of a directory, which is no configuration.
+        case folder(isOwn: Bool)
     }
 
     package var read: @Sendable (String) -> Content
@@ -37,9 +39,9 @@ package struct SSHConfigDisk: Sendable {
         let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { return .unreadable("cannot be looked at") }
-        guard status.st_mode & S_IFMT != S_IFDIR else { return .unreadable("is a directory") }
-        guard let data = try? handle.readToEnd() ?? Data() else { return .unreadable("cannot be read") }
         let isOwn = (status.st_uid == 0 || status.st_uid == getuid()) && status.st_mode & 0o022 == 0
+        guard status.st_mode & S_IFMT != S_IFDIR else { return .folder(isOwn: isOwn) }
+        guard let data = try? handle.readToEnd() ?? Data() else { return .unreadable("cannot be read") }
         return .text(String(decoding: data, as: UTF8.self), isOwn: isOwn)
     }
 

@@ -30,20 +30,32 @@ struct SSHConfigReader {
         switch disk.read(path) {
         case .missing: return nil
         case .unreadable(let reason):
-            problems.append(Diagnostic(at: Self.top(of: path), reason, remedy: "check its permissions and its owner"))
+            refuse(path, reason, "check its permissions and its owner")
+            return SSHConfigFile(path: path, isUsers: isUsers)
+        case .folder(let isOwn):
+            // A pattern of Include may match one; ssh reads it as an empty file.
+            if depth == 0 {
+                refuse(path, "is a directory", "name a file")
+            } else if mustBeOwn, !isOwn {
+                refuseOthers(path)
+            }
             return SSHConfigFile(path: path, isUsers: isUsers)
         case .text(let text, let isOwn):
-            if mustBeOwn, !isOwn {
-                problems.append(
-                    Diagnostic(
-                        at: Self.top(of: path),
-                        "the file is not only its owner's to write, or belongs to somebody else",
-                        remedy: "as ssh does, pawl does not follow it: chmod go-w, and chown it to you or root"
-                    )
-                )
-            }
+            if mustBeOwn, !isOwn { refuseOthers(path) }
             return parse(text, path, isUsers: isUsers, depth: depth)
         }
+    }
+
+    private mutating func refuse(_ path: String, _ summary: String, _ remedy: String) {
+        problems.append(Diagnostic(at: Self.top(of: path), summary, remedy: remedy))
+    }
+
+    private mutating func refuseOthers(_ path: String) {
+        refuse(
+            path,
+            "the file is not only its owner's to write, or belongs to somebody else",
+            "as ssh does, pawl does not follow it: chmod go-w, and chown it to you or root"
+        )
     }
 
     private static func top(of path: String) -> SourceLocation { SourceLocation(file: path, line: 1, column: 1) }
