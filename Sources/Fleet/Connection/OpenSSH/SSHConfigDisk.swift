@@ -39,7 +39,8 @@ package struct SSHConfigDisk: Sendable {
         let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { return .unreadable("cannot be looked at") }
-        let isOwn = (status.st_uid == 0 || status.st_uid == getuid()) && status.st_mode & 0o022 == 0
+        let ownership = SSHConfigOwnership(owner: status.st_uid, group: status.st_gid, mode: status.st_mode)
+        let isOwn = ownership.isOwn(of: getuid())
         guard status.st_mode & S_IFMT != S_IFDIR else { return .folder(isOwn: isOwn) }
         guard let data = try? handle.readToEnd() ?? Data() else { return .unreadable("cannot be read") }
         return .text(String(decoding: data, as: UTF8.self), isOwn: isOwn)
