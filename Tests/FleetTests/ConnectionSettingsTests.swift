@@ -95,6 +95,31 @@ struct ConnectionSettingsTests {
         )
     }
 
+    @Test func `of an option of one letter the last counts where ssh has it so, and the first elsewhere`() throws {
+        let found = try settings([
+            "ansible_ssh_args": "-o Ciphers=aes128-ctr -o AddressFamily=inet -F /no/such/file -p 1 -l a".value,
+            "ansible_ssh_common_args": "-c aes192-ctr -m hmac-sha1 -4 -F none -p 2 -l b".value,
+            "ansible_ssh_extra_args": "-c aes256-ctr -m hmac-sha2-256 -6 -o Ciphers=3des-cbc -o MACs=hmac-md5".value,
+        ])
+        #expect(found.ciphers == ["aes256-ctr"] && found.macs == ["hmac-sha2-256"] && found.addressFamily == .inet6)
+        #expect(found.port == 1 && found.user == "a")
+    }
+
+    @Test(arguments: [
+        ("-J a -J b", "a second way over other hosts"), ("-J none -J a", "a second way over other hosts"),
+        ("-o ProxyJump=a -J b", "a second way over other hosts"),
+        ("-o ProxyCommand=none -J a", "`-J` stands behind a ProxyCommand"),
+    ])
+    func `-J is refused where ssh refuses it`(line: String, expected: String) {
+        let found = problems(["ansible_ssh_common_args": line.value])
+        #expect(found.count == 1 && found.first?.contains(expected) == true, "\(found)")
+    }
+
+    @Test func `-J may stand before a ProxyCommand, and wins`() throws {
+        let found = try settings(["ansible_ssh_common_args": "-J a -o ProxyCommand=x -o ProxyJump=b".value])
+        #expect(found.proxyCommand == "ssh -o BatchMode=yes -F none -W '[n1]:22' -- a")
+    }
+
     @Test(arguments: [
         ("-o ProxyCommand='nc %x %p'", "the token `%x` is not known here"),
         ("-o CanonicalizeHostname=yes", "names are not made canonical here"),

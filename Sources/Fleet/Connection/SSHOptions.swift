@@ -72,9 +72,15 @@ struct SSHOptions: Equatable {
     }
 
     private mutating func take(flag: String, at location: SourceLocation?) {
-        guard let family = Self.flags[flag], !family.isEmpty else { return }
-        if let directive = SSHConfigDirective("AddressFamily", family, at: location) { directives.append(directive) }
+        guard let family = Self.flags[flag], !family.isEmpty,
+            let directive = SSHConfigDirective("AddressFamily", family, at: location)
+        else { return }
+        forget(directive.keyword)
+        directives.append(directive)
     }
+
+    /// Leaves out what was said of a keyword so far, as ssh does at options of which the last counts.
+    private mutating func forget(_ keyword: String) { directives.removeAll { $0.keyword == keyword } }
 
     private mutating func take(
         _ letter: String,
@@ -83,15 +89,28 @@ struct SSHOptions: Equatable {
     ) -> (problem: String, remedy: String)? {
         switch letter {
         case "F":
-            configuration = configuration ?? value
+            configuration = value
             return nil
         case "o": return take(option: value, at: location)
+        case "J": return problemWithJump ?? take(option: "ProxyJump=\(value)", at: location)
         default:
             let keyword = Self.keywords[letter] ?? ""
+            if letter == "c" || letter == "m" { forget(keyword.lowercased()) }
             // Quoted, because the value is one word whatever is in it.
             let word = value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
-            return take(option: letter == "J" ? "\(keyword)=\(value)" : "\(keyword)=\"\(word)\"", at: location)
+            return take(option: "\(keyword)=\"\(word)\"", at: location)
         }
+    }
+
+    /// What ssh refuses of a `-J` behind what was said so far.
+    private var problemWithJump: (problem: String, remedy: String)? {
+        if directives.contains(where: { $0.keyword == "proxyjump" }) {
+            return ("a second way over other hosts, `-J`", "name all hops behind one -J, as in `-J first,second`")
+        }
+        if directives.contains(where: { $0.keyword == "proxycommand" }) {
+            return ("`-J` stands behind a ProxyCommand", "leave one of them out")
+        }
+        return nil
     }
 
     /// Takes `Name=value` or `Name value`; names are compared without case, as OpenSSH does.
