@@ -103,7 +103,8 @@ struct SSHConfigDirective: Hashable, Sendable {
         case .choice(let words):
             words.contains(text.lowercased()) ? nil : "one of " + words.joined(separator: ", ")
         case .time: text == "none" || SSHConfigTime.seconds(text) != nil ? nil : "seconds, or a time as 1m30s"
-        case .number: Int32(text) == nil ? "a whole number" : nil
+        case .number(let least):
+            Int32(text).map { $0 >= least } == true ? nil : "a whole number from \(least) to \(Int32.max)"
         case .port: port(text) == nil ? "a whole number from 1 to 65535" : nil
         default: nil
         }

@@ -7,7 +7,8 @@ struct SSHConfigKeyword: Hashable, Sendable {
         case flag
         case choice([String])
         case time
-        case number
+        /// A whole number, no less than the one given.
+        case number(from: Int32)
         case port
         /// One word.
         case text
@@ -73,7 +74,7 @@ struct SSHConfigKeyword: Hashable, Sendable {
         add("PubkeyAuthentication", .choice(["yes", "no", "true", "false", "unbound", "host-bound"]), .used)
         add("PreferredAuthentications", .text, .used)
         add("ConnectTimeout ServerAliveInterval", .time, .used)
-        add("ServerAliveCountMax", .number, .used)
+        add("ServerAliveCountMax", .number(from: 0), .used)
         add("AddressFamily", .choice(["any", "inet", "inet6"]), .used)
         add("Ciphers MACs KexAlgorithms HostKeyAlgorithms", .algorithms, .used)
         add("ProxyCommand", .command, .used)
@@ -127,7 +128,8 @@ struct SSHConfigKeyword: Hashable, Sendable {
         add("SessionType", .choice(["none", "subsystem", "default"]), .ignored)
         add("Tunnel", .choice(["yes", "no", "true", "false", "point-to-point", "ethernet"]), .ignored)
         add("Compression", .choice(["yes", "no"]), .ignored)
-        add("CanonicalizeMaxDots ConnectionAttempts NumberOfPasswordPrompts RequiredRSASize", .number, .ignored)
+        add("CanonicalizeMaxDots NumberOfPasswordPrompts RequiredRSASize", .number(from: 0), .ignored)
+        add("ConnectionAttempts", .number(from: 1), .ignored)
         add("ForwardX11Timeout", .time, .ignored)
         add("LocalCommand RemoteCommand", .command, .ignored)
         add(
