@@ -41,6 +41,8 @@ struct SSHJump: Hashable, Sendable {
     static func problem(with text: String) -> String? {
         let value = value(of: text)
         if value.lowercased() == "none" { return nil }
+        // What ssh makes of it depends on where it stands: it refuses the value, or cuts it there.
+        if value.contains(where: \.isWhitespace) { return "ProxyJump `\(value)` has white space in it" }
         for part in value.split(separator: ",", omittingEmptySubsequences: false) where hop(part) == nil {
             return "`\(part)` is no hop of ProxyJump"
         }
@@ -77,9 +79,16 @@ struct SSHJump: Hashable, Sendable {
             rest = rest.dropFirst(host.count)
         }
         guard !host.isEmpty, !host.hasPrefix("-"), rest.isEmpty || rest.hasPrefix(":") else { return nil }
+        guard !isURI || isDomain(host) else { return nil }
+        let name = isURI && host.hasSuffix(".") ? host.dropLast() : host
         let digits = rest.dropFirst()
-        if digits.isEmpty { return SSHJump(user: user, host: String(host), port: nil) }
+        if digits.isEmpty { return SSHJump(user: user, host: String(name), port: nil) }
         guard let port = SSHConfigDirective.port(String(digits)) else { return nil }
-        return SSHJump(user: user, host: String(host), port: port)
+        return SSHJump(user: user, host: String(name), port: port)
+    }
+
+    /// What OpenSSH 9.2 takes for the host of a URI: names and addresses of IPv4.
+    private static func isDomain(_ host: Substring) -> Bool {
+        host.wholeMatch(of: /[A-Za-z0-9_][A-Za-z0-9_.-]*/) != nil && !host.contains("..")
     }
 }
