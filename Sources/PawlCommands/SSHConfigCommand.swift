@@ -12,7 +12,7 @@ struct SSHConfigCommand: AsyncParsableCommand {
         discussion: """
             With an inventory the host is one of that inventory, and its variables (ansible_host, ansible_user, \
             ansible_ssh_common_args, ...) are as the command line of ssh. Without one it is what ssh would be asked to \
-            connect to, as [user@]host. Nothing is contacted, but commands of Match exec are run.
+            connect to, as [user@]host or ssh://[user@]host[:port]. Nothing is contacted, but commands of Match exec are run.
             """
     )
 
@@ -20,7 +20,7 @@ struct SSHConfigCommand: AsyncParsableCommand {
     var inventory: [String] = []
     @OptionGroup var vault: VaultOptions
     @OptionGroup var ssh: SSHConfigOptions
-    @Argument(help: "A host of the inventory, or [user@]host.") var host: String
+    @Argument(help: "A host of the inventory, or what ssh would be asked for.") var host: String
 
     func run() async throws {
         try await ExitReason.reporting {
@@ -42,9 +42,6 @@ struct SSHConfigCommand: AsyncParsableCommand {
             }
             return try ConnectionSettings(host: try loaded.opened(found))
         }
-        guard let at = host.lastIndex(of: "@"), at > host.startIndex else {
-            return ConnectionSettings(destination: host)
-        }
-        return ConnectionSettings(destination: String(host[host.index(after: at)...]), user: String(host[..<at]))
+        return try ConnectionSettings(asked: host)
     }
 }

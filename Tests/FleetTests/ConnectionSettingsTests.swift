@@ -95,6 +95,21 @@ struct ConnectionSettingsTests {
         )
     }
 
+    @Test func `a host is asked for as ssh is asked for it`() throws {
+        func settings(_ text: String) throws -> SSHConfigSettings {
+            try SSHConfig(.none).settings(for: ConnectionSettings(asked: text))
+        }
+        for text in ["u@h", "ssh://u@h", "ssh://u@h/", "ssh://u;x=1@h:22"] {
+            let found = try settings(text)
+            #expect(found.host == "h" && found.user == "u" && found.port == 22, "\(text)")
+        }
+        let found = try settings("ssh://h:33")
+        #expect(found.host == "h" && found.user == NSUserName() && found.port == 33)
+        #expect(try settings("a@b@h").user == "a@b" && settings("@h").host == "@h")
+        #expect(throws: DiagnosticsError.self) { try settings("ssh://u@h:99999") }
+        #expect(throws: DiagnosticsError.self) { try settings("ssh://h;id") }
+    }
+
     @Test func `of an option of one letter the last counts where ssh has it so, and the first elsewhere`() throws {
         let found = try settings([
             "ansible_ssh_args": "-o Ciphers=aes128-ctr -o AddressFamily=inet -F /no/such/file -p 1 -l a".value,

@@ -34,6 +34,25 @@ package struct ConnectionSettings: Hashable, Sendable {
         options = [user.flatMap { SSHConfigDirective("User", $0, at: nil) }].compactMap(\.self)
     }
 
+    /// A host that no inventory says anything of, as `ssh` is asked for it: `[user@]host` or `ssh://[user@]host[:port]`.
+    ///
+    /// - Throws: what is wrong with a URI.
+    package init(asked text: String) throws(DiagnosticsError) {
+        guard text.hasPrefix("ssh://") else {
+            let at = text.lastIndex(of: "@").flatMap { $0 > text.startIndex ? $0 : nil }
+            let host = at.map { String(text[text.index(after: $0)...]) }
+            self.init(destination: host ?? text, user: at.map { String(text[..<$0]) })
+            return
+        }
+        guard let place = SSHJump(uri: text) else {
+            throw DiagnosticsError([
+                Diagnostic(at: nil, "`\(text)` is no place that ssh goes to", remedy: "write ssh://user@host:port")
+            ])
+        }
+        self.init(destination: place.host, user: place.user)
+        options += [place.port.flatMap { SSHConfigDirective("Port", String($0), at: nil) }].compactMap(\.self)
+    }
+
     /// Reads the settings from a host's variables.
     ///
     /// - Parameters:

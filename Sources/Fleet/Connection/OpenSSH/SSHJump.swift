@@ -20,6 +20,12 @@ struct SSHJump: Hashable, Sendable {
         before = parts.count > 1 ? parts.dropLast().joined(separator: ",") : nil
     }
 
+    /// Reads `ssh://[user@]host[:port]`; `nil` for anything else.
+    init?(uri text: String) {
+        guard text.hasPrefix("ssh://"), let hop = Self.hop(text[...]) else { return nil }
+        self = hop
+    }
+
     private init(user: String?, host: String, port: Int?) {
         (self.user, self.host, self.port) = (user, host, port)
     }
