@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Remote
 
 /// What can be said about a private key file before it is tried.
 ///
@@ -42,6 +43,22 @@ struct PrivateKeyFile {
             return
         }
         read(String(decoding: data, as: UTF8.self))
+        if state == .usable || state == .encrypted, let mode = modeForOthers() {
+            let octal = String(mode, radix: 8)
+            state = .unreadable(
+                "not used, as ssh does not use a private key that others can get at (mode 0\(octal)); chmod 600 "
+                    + ShellQuoting.quote(path)
+            )
+        }
+    }
+
+    /// The permissions of a key of this user that lets others in; nil for any other.
+    ///
+    /// What another user owns, as a key that root keeps for a group, is that user's to see to.
+    private func modeForOthers() -> mode_t? {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_uid == getuid(), status.st_mode & 0o077 != 0 else { return nil }
+        return status.st_mode & 0o777
     }
 
     private mutating func read(_ text: String) {

@@ -35,6 +35,30 @@ struct AuthenticationTests {
         }
     }
 
+    @Test(arguments: ["644", "640", "610"])
+    func `a key that others can get at is not used, and the next one is`(_ mode: String) async throws {
+        try await SSHServerFixture.with { server in
+            try await SSHServerFixture.sh("chmod \(mode) \(server.path("user_ed25519"))")
+            let error = await Script.failure(try server.host())
+            #expect(error?.code == .authentication)
+            #expect(error?.message.contains("(mode 0\(mode)); chmod 600 \(server.path("user_ed25519"))") == true)
+            #expect(!server.log.contains("Accepted publickey"))
+            let host = try server.host { $0.privateKeyFiles = ["user_ed25519", "user_ecdsa"].map(server.path) }
+            #expect(try await Script.output(host, "echo in") == "in\n")
+            try await SSHServerFixture.sh("chmod 400 \(server.path("user_ed25519"))")
+            #expect(try await Script.output(try server.host(), "echo in") == "in\n")
+        }
+    }
+
+    @Test(.enabled(if: SSHServerFixture.isRoot, "needs root: gives a file to somebody else"))
+    func `who may read another user's key is that user's to say`() async throws {
+        try await SSHServerFixture.with { server in
+            let key = server.path("user_ed25519")
+            try await SSHServerFixture.sh("chown 65534 \(key); chmod 644 \(key)")
+            #expect(try await Script.output(try server.host(), "echo in") == "in\n")
+        }
+    }
+
     @Test func `a key with a passphrase is named as one`() async throws {
         try await SSHServerFixture.with { server in
             try await SSHServerFixture.sh("ssh-keygen -q -p -P '' -N secret -f \(server.path("user_ecdsa"))")
