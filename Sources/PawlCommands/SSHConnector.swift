@@ -33,8 +33,8 @@ struct SSHConnector: Sendable {
                 error: RemoteError(
                     .unreachable,
                     host: connection.name,
-                    "the SSH configuration is wrong for this host: \(error)",
-                    remedy: "nothing was begun; `pawl ssh-config \(connection.address)` shows what is read"
+                    "what the inventory and the SSH configuration say of the way to this host is wrong: \(error)",
+                    remedy: "nothing was begun; `pawl ssh-config -i INVENTORY \(connection.name)` tells the same"
                 )
             )
         }
