@@ -358,6 +358,41 @@ struct SSHConfigTests {
         #expect(try !prefersRecorded("^ssh-rsa") && !prefersRecorded("ssh-rsa,ssh-ed25519"))
     }
 
+    @Test func `what ssh refuses on reading is refused for every host, with its place`() {
+        func problem(_ line: String) -> String {
+            Machine(files: [Self.user: "Host other\n \(line)\n"]).problems().first ?? ""
+        }
+        let place = "\(Self.user):2:"
+        let whole = "(give a whole number from 0 to 2147483647)"
+        #expect(problem("ServerAliveCountMax -1") == place + "22: error: ServerAliveCountMax is `-1` " + whole)
+        #expect(problem("NumberOfPasswordPrompts 2147483648").hasSuffix(whole))
+        #expect(problem("ConnectionAttempts 0").hasSuffix("(give a whole number from 1 to 2147483647)"))
+        #expect(problem("ProxyJump a, b").hasPrefix(place + "12: error: ProxyJump `a, b` has white space in it"))
+        #expect(problem("ProxyJump a b").contains("has white space in it"))
+        #expect(problem("ProxyJump ssh://[2001:db8::1]").contains("is no hop of ProxyJump"))
+        #expect(problem("IdentityAgent ${NOPE}/s").hasPrefix(place + "2: error: IdentityAgent ${NOPE}/s: "))
+        #expect(problem("IdentityAgent $NO-PE").contains("this is no name of a variable"))
+        #expect(problem("HostKeyAlgorithms +").contains("HostKeyAlgorithms names no algorithm"))
+        #expect(problem("HostKeyAlgorithms +x*").contains("HostKeyAlgorithms `x*` matches no algorithm"))
+        #expect(problem("Match host z exec \"x %z\"").contains("Match exec: the token `%z` is not known here"))
+        #expect(problem("ProxyCommand = =").contains("ProxyCommand has no value"))
+    }
+
+    @Test func `a byte that is not of UTF-8 is told with its place, unless it stands in a comment`() throws {
+        let folder = try TemporaryFolder()
+        func problems(_ bytes: [UInt8]) throws -> [String] {
+            try folder.write(Data(bytes), to: "config")
+            let config = Result { try SSHConfig(.file(folder.file("config"))) }
+            guard case .failure(let error as DiagnosticsError) = config else { return [] }
+            return error.diagnostics.map { "\($0.location?.line ?? 0):\($0.location?.column ?? 0) \($0.summary)" }
+        }
+        let name: [UInt8] = Array("m".utf8) + [0xFC] + Array("ller".utf8)
+        #expect(try problems(Array("Port 1\nUser ".utf8) + name) == ["2:6 User is not in UTF-8"])
+        #expect(try problems(Array("ProxyCommand x # ".utf8) + name) == ["1:14 ProxyCommand is not in UTF-8"])
+        #expect(try problems(Array("# ".utf8) + name + Array("\nPort 1 # ".utf8) + name).isEmpty)
+        #expect(try problems(Array("User m\u{FC}ller\n".utf8)).isEmpty)
+    }
+
     @Test func `the agent is the one that is named`() throws {
         func agent(_ value: String, _ variables: [String: String] = [:]) throws -> SSHConfigSettings.Agent {
             try Machine(files: [Self.user: "IdentityAgent \(value)\n"], variables: variables).settings().agent

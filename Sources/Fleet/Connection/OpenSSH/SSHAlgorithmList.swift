@@ -25,9 +25,22 @@ enum SSHAlgorithmList: String, CaseIterable {
         }
     }
 
-    /// Whether a value may have the wildcards that it has: host keys are the only ones that are chosen by them.
-    func allows(_ text: String) -> Bool {
-        self == .hostKeyAlgorithms || text.hasPrefix("-") || !text.contains { $0 == "*" || $0 == "?" }
+    /// What is wrong with a value, behind the keyword; `nil` where nothing is.
+    ///
+    /// Host keys are the only ones that are chosen by wildcards, which have to match one; what is taken away may be anything.
+    func problem(with text: String) -> (message: String, remedy: String)? {
+        if text.hasPrefix("-") { return nil }
+        let patterns = Self.split(text.hasPrefix("+") || text.hasPrefix("^") ? String(text.dropFirst()) : text)
+        if patterns.isEmpty { return ("names no algorithm", "name some behind `\(text)`, or leave the line out") }
+        for pattern in patterns where pattern.contains("*") || pattern.contains("?") {
+            guard self == .hostKeyAlgorithms else {
+                return ("has a wildcard", "wildcards go with `-` only, as in -*cbc")
+            }
+            guard all.contains(where: { SSHPattern.matches(pattern, $0) }) else {
+                return ("`\(pattern)` matches no algorithm", "`ssh -Q HostKeyAlgorithms` lists them")
+            }
+        }
+        return nil
     }
 
     /// Each pattern's names; a plain name that OpenSSH 9.2 does not know may be one of a later version.

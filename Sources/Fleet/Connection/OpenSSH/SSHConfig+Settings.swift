@@ -155,7 +155,8 @@ extension SSHConfigSettings {
             "GlobalKnownHostsFile",
             hasTokens: false
         )
-        printed.globalKnownHostsFiles = evaluation["globalknownhostsfile"]?.words ?? globalKnownHostsFiles
+        let named = evaluation["globalknownhostsfile"]?.words ?? globalKnownHostsFiles
+        printed.globalKnownHostsFiles = named.first?.lowercased() == "none" ? [] : named
         printed.jump = evaluation.jump
         if let jump = evaluation.jump {
             proxyCommand = expansion.command(of: jump, source)

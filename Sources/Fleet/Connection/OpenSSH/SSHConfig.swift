@@ -59,7 +59,8 @@ package struct SSHConfig: Sendable {
                 reader.read("/etc/ssh/ssh_config", isUsers: false, mustBeOwn: false),
             ].compactMap(\.self)
         }
-        let problems = reader.problems + Self.unknownKeywords(in: files)
+        let problems =
+            reader.problems + Self.unknownKeywords(in: files) + Self.unsetVariables(in: files, context.variables)
         if !problems.isEmpty { throw DiagnosticsError(problems) }
     }
 
@@ -74,6 +75,28 @@ package struct SSHConfig: Sendable {
                 && !ignored.contains { SSHPattern.listMatches($0, directive.keyword, loweringPatterns: true) }
         }
         .map(unknown)
+    }
+
+    /// Those of `IdentityAgent`, which ssh looks for when it reads the line, whichever host that is for.
+    private static func unsetVariables(in files: [SSHConfigFile], _ variables: [String: String]) -> [Diagnostic] {
+        files.flatMap(directives).compactMap { directive -> Diagnostic? in
+            guard directive.keyword == "identityagent", let text = directive.words.first?.text else { return nil }
+            do throws(SSHConfigTokens.Problem) {
+                try SSHConfigTokens([:]).checkVariables(of: text, variables)
+                if text.hasPrefix("$"), text.dropFirst().first != "{",
+                    text.dropFirst().wholeMatch(of: /[A-Za-z0-9_]+/) == nil
+                {
+                    throw SSHConfigTokens.Problem(message: "this is no name of a variable")
+                }
+                return nil
+            } catch {
+                return Diagnostic(
+                    at: directive.location,
+                    "IdentityAgent \(text): \(error.message)",
+                    remedy: "set it where pawl is called, or name the socket"
+                )
+            }
+        }
     }
 
     private static func directives(of file: SSHConfigFile) -> [SSHConfigDirective] {

@@ -49,12 +49,24 @@ struct SSHConfigDirective: Hashable, Sendable {
         case "include": kind = .include([])
         default: kind = .setting(known)
         }
-        if let problem = Self.problem(with: line, known) { throw problem }
+        if known.form == .command || known.form == .jump { rest = Self.withoutEqualSigns(line.rest) }
+        if let problem = Self.problem(with: line, rest, known) { throw problem }
+    }
+
+    /// A command, or hops: any number of `=` may stand before them.
+    private static func withoutEqualSigns(_ word: SSHConfigLine.Word) -> SSHConfigLine.Word {
+        let text = word.text.unicodeScalars.drop { $0 == "=" || SSHConfigLine.isSpace($0) }
+        let column = word.column + word.text.unicodeScalars.count - text.count
+        return SSHConfigLine.Word(text: String(text), column: column)
     }
 
     // MARK: - Values
 
-    private static func problem(with line: SSHConfigLine, _ known: SSHConfigKeyword) -> SSHConfigLine.Problem? {
+    private static func problem(
+        with line: SSHConfigLine,
+        _ rest: SSHConfigLine.Word,
+        _ known: SSHConfigKeyword
+    ) -> SSHConfigLine.Problem? {
         func problem(_ message: String, _ remedy: String?, _ column: Int? = nil) -> SSHConfigLine.Problem {
             SSHConfigLine.Problem(
                 message: message,
@@ -62,11 +74,16 @@ struct SSHConfigDirective: Hashable, Sendable {
                 column: column ?? line.words.first?.column ?? line.column
             )
         }
-        if known.form == .anything || known.form == .command { return nil }
-        if known.form == .jump {
-            return SSHJump.problem(with: line.rest.text).map { problem($0, "write `ProxyJump user@host:port,…`") }
+        let read = known.form == .command || known.form == .jump ? [rest] : line.words
+        if known.use != .ignored, let odd = read.first(where: { $0.text.contains("\u{FFFD}") }) {
+            return problem("\(known.title) is not in UTF-8", "save the file in UTF-8", odd.column)
         }
-        guard let first = line.words.first, !first.text.isEmpty else {
+        if known.form == .anything { return nil }
+        if known.form == .command, !rest.text.isEmpty { return nil }
+        if known.form == .jump {
+            return SSHJump.problem(with: rest.text).map { problem($0, "write `ProxyJump user@host:port,…`") }
+        }
+        guard known.form != .command, let first = line.words.first, !first.text.isEmpty else {
             return problem("\(known.title) has no value", "write `\(known.title) VALUE`", line.rest.column)
         }
         if known.form == .files { return problemWithFiles(line, known) }
@@ -77,8 +94,8 @@ struct SSHConfigDirective: Hashable, Sendable {
                 line.words[1].column
             )
         }
-        if known.form == .algorithms, let list = SSHAlgorithmList(rawValue: known.name), !list.allows(first.text) {
-            return problem("\(known.title) has a wildcard", "wildcards go with `-` only, as in -*cbc")
+        if known.form == .algorithms, let list = SSHAlgorithmList(rawValue: known.name) {
+            return list.problem(with: first.text).map { problem("\(known.title) \($0.message)", $0.remedy) }
         }
         guard let expected = expectation(of: known.form, first.text) else { return nil }
         return problem("\(known.title) is `\(first.text)`", "give \(expected)")
@@ -126,6 +143,8 @@ enum SSHConfigTime {
         var rest = text.lowercased()[...]
         guard !rest.isEmpty else { return nil }
         while !rest.isEmpty {
+            // `strtol` takes it.
+            if rest.hasPrefix("+") { rest = rest.dropFirst() }
             let digits = rest.prefix { $0.isASCII && $0.isNumber }
             guard let number = Int(digits), number <= Int32.max else { return nil }
             rest = rest.dropFirst(digits.count)

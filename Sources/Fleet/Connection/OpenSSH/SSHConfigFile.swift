@@ -86,7 +86,7 @@ struct SSHConfigReader {
     private mutating func check(_ directive: SSHConfigDirective) {
         do throws(SSHConfigLine.Problem) {
             if directive.kind == .match {
-                _ = try SSHConfigMatch(directive)
+                try checkCommands(of: SSHConfigMatch(directive), directive)
             } else if let empty = directive.words.first(where: \.text.isEmpty) {
                 throw SSHConfigLine.Problem(
                     message: "Host has an empty pattern",
@@ -98,6 +98,24 @@ struct SSHConfigReader {
             var place = directive.location
             place?.column = error.column
             problems.append(Diagnostic(at: place, error.message, remedy: error.remedy))
+        }
+    }
+
+    /// As in ssh, a command with a token that is not known is an error also where its condition is not asked.
+    private func checkCommands(
+        of match: SSHConfigMatch,
+        _ directive: SSHConfigDirective
+    ) throws(SSHConfigLine.Problem) {
+        for case .exec(let command) in match.conditions.map(\.criterion) {
+            do throws(SSHConfigTokens.Problem) {
+                _ = try SSHConfigTokens.namesOfExec.expand(command)
+            } catch {
+                throw SSHConfigLine.Problem(
+                    message: "Match exec: \(error.message)",
+                    remedy: "write %% for a percent sign",
+                    column: directive.rest.column
+                )
+            }
         }
     }
 

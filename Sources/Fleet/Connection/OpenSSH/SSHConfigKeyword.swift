@@ -48,6 +48,8 @@ struct SSHConfigKeyword: Hashable, Sendable {
         "skeyauthentication": "kbdinteractiveauthentication", "tisauthentication": "kbdinteractiveauthentication",
         "dsaauthentication": "pubkeyauthentication", "hostbasedkeytypes": "hostbasedacceptedalgorithms",
         "pubkeyacceptedkeytypes": "pubkeyacceptedalgorithms",
+        // Debian's and Ubuntu's.
+        "protocolkeepalives": "serveraliveinterval", "setuptimeout": "serveraliveinterval",
     ]
 
     private static let all: [String: SSHConfigKeyword] = {

@@ -30,11 +30,17 @@ struct SSHConfigLine {
     /// Cuts a line; `nil` for one that is empty or a comment.
     init?(_ line: some StringProtocol) throws(Problem) {
         var scalars = Array(line.unicodeScalars)
-        while let last = scalars.last, Self.isSpace(last) || last == "\u{0C}" { scalars.removeLast() }
+        // The first stays whatever it is, as in OpenSSH: a line of a form feed alone is none that is empty.
+        while scalars.count > 1, let last = scalars.last, Self.isSpace(last) || last == "\u{0C}" {
+            scalars.removeLast()
+        }
         let start = scalars.prefix { Self.isSpace($0) }.count
         var cut = SSHConfigDelimiter(scalars[start...])
         guard start < scalars.count, scalars[start] != "#" else { return nil }
-        guard let first = cut.next() else {
+        var word = cut.next()
+        // One `=` before the keyword is passed over.
+        if word?.text.isEmpty == true, scalars[start] == "=" { word = cut.next() ?? word }
+        guard let first = word else {
             throw Problem(message: "a quote is opened and not closed", remedy: "close it", column: start + 1)
         }
         guard !first.text.isEmpty else { return nil }

@@ -31,6 +31,9 @@ struct SSHConfigTokens {
         ]
     }
 
+    /// Those of the command of `Match exec`, without values; `%j` is of later versions than 9.2.
+    static let namesOfExec = SSHConfigTokens(Dictionary(uniqueKeysWithValues: "CLdhijklnpru".map { ($0, "") }))
+
     /// The same, but only some of them.
     func only(_ names: String) -> SSHConfigTokens {
         SSHConfigTokens(values.filter { names.contains($0.key) })
@@ -65,6 +68,19 @@ struct SSHConfigTokens {
             }
         }
         return result
+    }
+
+    /// Looks for variables that are not in the environment.
+    ///
+    /// - Parameters:
+    ///   - text: the value of a keyword that takes `${NAME}`, whose other characters mean nothing here.
+    ///   - variables: the environment.
+    /// - Throws: what cannot be put in.
+    func checkVariables(of text: String, _ variables: [String: String]) throws(Problem) {
+        var rest = text[...]
+        while let character = rest.popFirst() {
+            if character == "$", rest.first == "{" { _ = try variable(&rest, variables) }
+        }
     }
 
     private func variable(_ rest: inout Substring, _ variables: [String: String]) throws(Problem) -> String {
