@@ -108,7 +108,7 @@ package struct BackupSurvey: Sendable {
             if run.isOpen { openRuns.insert(run.id) }
             for (name, path) in try await store?.facts(of: run.id) ?? [:] where name.hasSuffix(suffix) && !path.isEmpty
             {
-                let parent = (path as NSString).deletingLastPathComponent
+                let parent = FilePath.folder(of: path)
                 recorded[String(name.dropLast(suffix.count)), default: []].insert(parent)
             }
         }

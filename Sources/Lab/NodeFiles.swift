@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Fleet
 import Foundation
 
 /// The files that make an overlay of this machine a node of its own.
@@ -11,7 +12,7 @@ enum NodeFiles {
         let layout = state.layout
         func put(_ path: String, _ text: String, mode: Int = 0o644) throws {
             let file = "\(node.directory)/files/\(path)"
-            try layout.makeDirectory((file as NSString).deletingLastPathComponent, mode: 0o755)
+            try layout.makeDirectory(FilePath.folder(of: file), mode: 0o755)
             try layout.write(text, to: file, mode: mode)
         }
         try put("etc/hostname", "\(node.name)\n")

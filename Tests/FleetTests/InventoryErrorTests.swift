@@ -209,6 +209,11 @@ struct InventoryErrorTests {
         #expect(error?.diagnostics.first?.remedy == "did you mean `prod.yaml`?")
     }
 
+    @Test func `a missing file of one letter is told as any other`() throws {
+        let error = #expect(throws: DiagnosticsError.self) { try Inventory.load(["\u{E9}"]) }
+        #expect(error?.diagnostics.first?.summary == "there is no such file")
+    }
+
     @Test(.enabled(if: getuid() != 0, "root reads every file"))
     func `an unreadable file is told`() throws {
         let folder = try TemporaryFolder(["a.yml": "all: {hosts: {n1: }}\n"])

@@ -16,7 +16,7 @@ struct AnsibleConfigurationFile {
     ///
     /// - Throws: ``DiagnosticsError`` where there is none, and with each line that is none.
     init(_ path: String) throws(DiagnosticsError) {
-        folder = (path as NSString).deletingLastPathComponent
+        folder = FilePath.folder(of: path)
         var reader = Reader(path: path)
         for (index, line) in INILine.lines(of: try SourceFile(path).text(ignoringComments: true)).enumerated() {
             reader.read(line, number: index + 1)

@@ -31,7 +31,7 @@ struct InventorySource {
         case .hostList: return nil
         case .directory: return path
         case .script, .yaml, .ini, .toml:
-            let folder = (path as NSString).deletingLastPathComponent
+            let folder = FilePath.folder(of: path)
             return folder.isEmpty ? "." : folder
         }
     }

@@ -41,7 +41,7 @@ struct SourceFile {
     static func expanded(_ path: String) -> String { (path as NSString).expandingTildeInPath }
 
     private static func nearFiles(of path: String) -> String {
-        let folder = (path as NSString).deletingLastPathComponent
+        let folder = FilePath.folder(of: path)
         let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? []
         return NearNames.question((path as NSString).lastPathComponent, among: files) ?? "check the path"
     }
