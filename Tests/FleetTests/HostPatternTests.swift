@@ -55,7 +55,8 @@ struct HostPatternTests {
         ("etcd:!n9", "no host and no group matches `n9`"), ("etcd:&wets", "no host and no group matches `wets`"),
         ("x*", "no host and no group matches `x*`"), ("empty", "the host pattern `empty` leaves no host"),
         ("etcd:!etcd", "the host pattern `etcd:!etcd` leaves no host"),
-        ("etcd[3]", "`etcd[3]` is beyond the 3 hosts of `etcd`"), ("~(", "`(` is not a regular expression"),
+        ("etcd[3]", "`etcd[3]` is beyond the 3 hosts of `etcd`"),
+        ("etcd[2:0]", "the subscript of `etcd[2:0]` ends before it begins"), ("~(", "`(` is not a regular expression"),
         ("~[", "the brackets of the host pattern `~[` do not match"),
         ("etcd:!", "`!` in the host pattern `etcd:!` names nothing"),
         ("~", "`~` in the host pattern `~` names nothing"),
@@ -64,6 +65,20 @@ struct HostPatternTests {
     func `a pattern that names nothing is refused`(pattern: String, expected: String) throws {
         let error = #expect(throws: DiagnosticsError.self) { try names(pattern) }
         #expect(error?.diagnostics.map(\.summary) == [expected])
+    }
+
+    @Test(arguments: [
+        ("web*[-1]", "web2"), ("w*[1:]", "web2 n9 web1"), ("etcd_*[2]", "n2"), ("etcd_*[1:2]", "n2"),
+        ("etcd_*[3]", "n3"),
+        ("etcd_*", "n1 n2 n3"),
+    ])
+    func `a subscript counts a host as often as the groups of a glob have it`(pattern: String, expected: String) throws
+    {
+        let folder = try TemporaryFolder([
+            "hosts.ini": "[web]\nweb1\nweb2\nn9\n[etcd_a]\nn1\nn2\n[etcd_b]\nn2\nn3\n"
+        ])
+        let inventory = try Inventory.load([folder.file("hosts.ini")])
+        #expect(try inventory.hosts(matching: pattern).map(\.name).joined(separator: " ") == expected)
     }
 
     @Test func `near names are suggested, and every wrong part is told`() throws {

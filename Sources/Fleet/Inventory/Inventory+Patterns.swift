@@ -99,8 +99,8 @@ extension Inventory {
                 "correct the host pattern"
             )
         }
-        var seen: Set<String> = []
-        let found = (groupNames.flatMap(hostNames) + ownHosts).filter { seen.insert($0).inserted }
+        // A host that several groups have is counted in each: a subscript picks from that list.
+        let found = groupNames.flatMap(hostNames) + ownHosts
         guard !found.isEmpty || !groupNames.isEmpty || (part.role == .excluding && (part.isGlob || part.isRegex)) else {
             throw Self.refused(
                 "no host and no group matches `\(part.expression)`",
@@ -108,7 +108,8 @@ extension Inventory {
                     ?? "`pawl inventory --graph` shows all hosts and groups"
             )
         }
-        return try pick(part.slice, of: found, pattern: part)
+        var seen: Set<String> = []
+        return try pick(part.slice, of: found, pattern: part).filter { seen.insert($0).inserted }
     }
 
     private func pick(
@@ -122,6 +123,12 @@ extension Inventory {
         case .index(let index):
             let position = index < 0 ? names.count + index : index
             result = names.indices.contains(position) ? [names[position]] : []
+        case .slice(let first, let last?) where last < first:
+            // Ansible takes none of them, or only the first where the end is 0.
+            throw Self.refused(
+                "the subscript of `\(pattern.text)` ends before it begins",
+                "put the smaller bound first"
+            )
         case .slice(let first, let last):
             let end = min(last ?? names.count - 1, names.count - 1)
             result = first <= end ? Array(names[first...end]) : []
