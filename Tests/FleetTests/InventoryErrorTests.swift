@@ -189,6 +189,17 @@ struct InventoryErrorTests {
         for (problem, start) in zip(found, expected) { #expect(problem.hasPrefix(start)) }
     }
 
+    @Test(arguments: [
+        ("k: {{ x }}\n", "1:5 the key of a mapping is a mapping, not a text"),
+        ("k: {[1]: x}\n", "1:5 the key of a mapping is a list, not a text"),
+        ("? [a]\n: x\n", "1:3 the key of a mapping is a list, not a text"),
+    ])
+    func `a template without quotes and other keys that name nothing are refused`(text: String, expected: String) throws
+    {
+        let folder = try TemporaryFolder(["hosts": "n1\n", "group_vars/all.yml": text])
+        #expect(try problems(folder, ["hosts"]) == [expected])
+    }
+
     @Test func `a tab within a value is no mistake`() throws {
         let folder = try TemporaryFolder([
             "a.yml": "all:\n  hosts: {n1: }\n  vars:\n    a: |\n      x:\ty\n      \tk: v\n"

@@ -82,6 +82,10 @@ struct YAMLConverter {
         for (keyNode, valueNode) in mapping {
             let key = convert(keyNode, isKey: true)
             let value = convert(valueNode)
+            guard case .scalar = key.content else {
+                refuse(key)
+                continue
+            }
             if case .scalar("<<", isPlain: true) = key.content {
                 merged += mergePairs(value)
                 continue
@@ -100,7 +104,19 @@ struct YAMLConverter {
             }
             own.append(YAMLNode.Pair(key: key, value: value))
         }
-        return merged.isEmpty ? own : Self.withoutRepetition(merged + own)
+        return merged.isEmpty && !isJSON ? own : Self.withoutRepetition(merged + own)
+    }
+
+    /// What is no text, number or the like names nothing; most often it is `k: {{ name }}` without quotes.
+    private mutating func refuse(_ key: YAMLNode) {
+        let isTemplate = key.pairs != nil
+        problems.append(
+            Diagnostic(
+                at: key.location,
+                "the key of a mapping is \(key.kindDescription), not a text",
+                remedy: isTemplate ? "quote a value that begins with braces: `\"{{ name }}\"`" : "put it in quotes"
+            )
+        )
     }
 
     private static func withoutRepetition(_ pairs: [YAMLNode.Pair]) -> [YAMLNode.Pair] {
