@@ -153,6 +153,16 @@ struct InventoryErrorTests {
                 "5:1 the group b is a child of itself",
             ]
         )
+        #expect(
+            try problems("a.ini", "n1\n[dc:children]\nall\n") == [
+                "3:1 the group all cannot be a child of dc, which is already under all"
+            ]
+        )
+        #expect(
+            try problems("a.yml", "dc: { children: { all: { hosts: { n1: } } } }\n") == [
+                "1:19 the group all cannot be a child of dc, which is already under all"
+            ]
+        )
     }
 
     @Test func `an unknown key of a group is answered with the key that was meant`() throws {

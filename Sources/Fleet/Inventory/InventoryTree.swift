@@ -40,7 +40,7 @@ final class InventoryTree {
     enum Adoption {
         case added
         case alreadyThere
-        /// The parent is the child itself or one of its descendants.
+        /// The parent is the child itself or one of its descendants, as each group is one of `all`.
         case cycle
     }
 
@@ -94,7 +94,7 @@ final class InventoryTree {
     /// Makes a group the child of another, and deepens it and what is under it (`Group.add_child_group`).
     @discardableResult
     func adopt(_ child: Group, by parent: Group) -> Adoption {
-        if child === parent { return .cycle }
+        if child === parent || child.name == "all" { return .cycle }
         if parent.children.contains(where: { $0 === child }) { return .alreadyThere }
         let ancestors = ancestors(of: parent)
         if ancestors.contains(where: { $0 === child }) { return .cycle }
