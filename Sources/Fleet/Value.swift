@@ -5,6 +5,8 @@ package enum Value: Hashable, Sendable {
     case null
     case bool(Bool)
     case int(Int)
+    /// A whole number beyond 64 bits, in decimal digits with its sign; ``whole(_:radix:isNegative:)`` makes them.
+    case digits(String)
     case double(Double)
     case string(String)
     case list([Value])

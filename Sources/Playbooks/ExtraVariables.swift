@@ -115,7 +115,7 @@ extension Value {
         case .map(let entries):
             sealedText == nil
                 ? entries.sorted { $0.key < $1.key }.flatMap { $0.value.templateProblems } : []
-        case .null, .bool, .int, .double: []
+        case .null, .bool, .int, .digits, .double: []
         }
     }
 }

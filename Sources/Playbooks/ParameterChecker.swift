@@ -221,7 +221,7 @@ extension TemplatedNode {
                     Entry(key: key, keyLocation: location, value: TemplatedNode(expanding: item, at: location))
                 }
             )
-        case .null, .bool, .int, .double, .string:
+        case .null, .bool, .int, .digits, .double, .string:
             break
         }
     }

@@ -84,7 +84,7 @@ extension Value {
         case .string(let text): Set(Template.parse(text).template.names)
         case .list(let items): items.reduce(into: []) { $0.formUnion($1.insertedNames) }
         case .map(let entries): entries.values.reduce(into: []) { $0.formUnion($1.insertedNames) }
-        case .null, .bool, .int, .double: []
+        case .null, .bool, .int, .digits, .double: []
         }
     }
 }

@@ -106,6 +106,7 @@ extension Value {
         case .null: "null"
         case .bool(let flag): flag ? "true" : "false"
         case .int(let number): String(number)
+        case .digits(let digits): digits
         case .double(let number): String(number)
         case .string(let text): Self.quoted(text)
         case .list(let items): "[" + items.map(\.canonicalText).joined(separator: ",") + "]"

@@ -44,7 +44,7 @@ struct VariableResolver {
     /// The value with the templates in it filled in; `nil` was reported.
     mutating func resolved(_ value: Value, at location: SourceLocation?) -> Value? {
         switch value {
-        case .null, .bool, .int, .double:
+        case .null, .bool, .int, .digits, .double:
             return value
         case .string(let text):
             guard Template.isTemplate(text) else { return value }

@@ -74,7 +74,7 @@ extension Value {
         switch self {
         case .null: "nothing"
         case .bool: "true or false"
-        case .int, .double: "a number"
+        case .int, .digits, .double: "a number"
         case .string: "text"
         case .list: "a list"
         case .map: sealedText == nil ? "a mapping" : "encrypted by Ansible Vault"
@@ -86,6 +86,7 @@ extension Value {
         switch self {
         case .bool(let flag): flag ? "true" : "false"
         case .int(let number): String(number)
+        case .digits(let digits): digits
         case .double(let number): String(number)
         case .string(let text): text
         case .null, .list, .map: nil

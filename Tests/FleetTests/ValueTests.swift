@@ -37,6 +37,7 @@ struct ValueTests {
         #expect(Value.bool(true).text == "True" && Value.null.text == "None" && Value.double(1.5).text == "1.5")
         #expect(Value.string("a'b").text == "a'b")
         #expect(Value.list([.string("a'b"), .string("c"), .int(1)]).text == #"["a'b", 'c', 1]"#)
+        #expect(Value.digits("-18446744073709551616").text == "-18446744073709551616")
         #expect(Value.map(["k": .bool(false)]).text == "{'k': False}")
     }
 
@@ -46,7 +47,7 @@ struct ValueTests {
             "half": .double(0.5),
             "infinity": .double(-.infinity), "text": .string("1"), "list": .list([.double(3), .int(3)]),
             "map": .map([:]),
-            "largest": .int(.max),
+            "largest": .int(.max), "larger": .digits("9223372036854775808"), "no digits": .map(["$int": .string("1")]),
         ])
         let data = try JSONEncoder().encode(value)
         #expect(try JSONDecoder().decode(Value.self, from: data) == value)
@@ -61,8 +62,10 @@ struct ValueTests {
         ("1.5e3", .string("1.5e3")), ("1.5e+3", .double(1500)), ("1e3", .string("1e3")), (".5", .double(0.5)),
         ("-.5", .string("-.5")), ("1.2.3", .string("1.2.3")), ("-.inf", .double(-.infinity)), ("+12", .int(12)),
         ("-", .string("-")), (".", .string(".")), ("1__0", .int(10)), ("2024-01-02", .string("2024-01-02")),
-        ("2024-1-2 3:04:05", .string("2024-01-02T03:04:05")), ("9223372036854775808", .string("9223372036854775808")),
+        ("2024-1-2 3:04:05", .string("2024-01-02T03:04:05")), ("9223372036854775808", .digits("9223372036854775808")),
         ("-9223372036854775808", .int(.min)), ("10.0.0.1", .string("10.0.0.1")), ("0", .int(0)), ("-0", .int(0)),
+        ("0xffffffffffffffff", .digits("18446744073709551615")),
+        ("-1_0000000000000000000", .digits("-10000000000000000000")),
         ("NO", .bool(false)), ("nO", .string("nO")), ("1.", .double(1)), ("190:20:30.5", .double(685_230.5)),
     ])
     func `a plain YAML scalar means what it means to PyYAML`(text: String, value: Value) {
@@ -82,7 +85,10 @@ struct ValueTests {
         ("a=b", .string("a=b")), ("", .string("")), ("#", .string("#")), ("0x", .string("0x")), ("1_", .string("1_")),
         (".", .string(".")), ("...", .string("...")), ("'a", .string("'a")), ("[[]]", .list([.list([])])),
         (",", .string(",")),
-        ("99999999999999999999", .string("99999999999999999999")), ("{{ x }}", .string("{{ x }}")),
+        ("99999999999999999999", .digits("99999999999999999999")), ("-9223372036854775808", .int(.min)),
+        ("-9223372036854775809", .digits("-9223372036854775809")),
+        ("0o7_0000000000000000000000", .digits("516508834063867445248")),
+        ("[0X1_0000000000000001]", .list([.digits("18446744073709551617")])), ("{{ x }}", .string("{{ x }}")),
         ("5,", .list([.int(5)])),
     ])
     func `an INI value means what it means to Python`(text: String, value: Value) {
@@ -96,6 +102,17 @@ struct ValueTests {
     ])
     func `words are cut as shlex cuts them`(line: String, words: [String]) throws {
         #expect(try ShellWords.split(line, comments: true).map(\.text) == words)
+    }
+
+    @Test func `a whole number may have any length that Python prints`() {
+        let zeros = String(repeating: "0", count: 64)
+        #expect(YAMLScalar.value(ofPlain: "0b1" + zeros) == .digits("18446744073709551616"))
+        #expect(YAMLScalar.value(ofPlain: "0x1" + zeros.prefix(16)) == .digits("18446744073709551616"))
+        let long = "1" + String(repeating: "0", count: 4299)
+        #expect(YAMLScalar.value(ofPlain: long) == .digits(long))
+        #expect(YAMLScalar.value(ofPlain: long + "0") == .string(long + "0"))
+        #expect(PythonLiteral.valueOrText(long) == .digits(long))
+        #expect(PythonLiteral.valueOrText(long + "0") == .string(long + "0"))
     }
 
     @Test func `an unfinished quote is told with its place`() {

@@ -38,7 +38,7 @@ extension Inventory {
         let location = host.variableLocations[name] ?? host.location
         if let text = value.sealedText { return try keyring.open(variable: name, text, at: location) }
         switch value {
-        case .string, .int: return Secret(value.text)
+        case .string, .int, .digits: return Secret(value.text)
         default:
             throw DiagnosticsError([
                 Diagnostic(at: location, "\(name) of \(host.name) is not a text", remedy: "give it in quotes")

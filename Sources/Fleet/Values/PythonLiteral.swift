@@ -126,7 +126,7 @@ struct PythonLiteral {
         switch value {
         case .int(let number): .int(-number)
         case .double(let number): .double(-number)
-        case .string(let digits): .string("-" + digits)
+        case .digits(let digits): Value.whole(digits, radix: 10, isNegative: true)
         default: nil
         }
     }

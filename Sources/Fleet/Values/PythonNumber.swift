@@ -4,15 +4,14 @@
 enum PythonNumber {
     /// The number at the start of the text and how many scalars it takes.
     ///
-    /// A whole number beyond 64 bits comes as the text of its digits, which prints the same.
+    /// A whole number that Python could not print is none.
     static func read(_ text: ArraySlice<Unicode.Scalar>) -> (Value, Int)? {
         let scalars = Array(text.prefix { isWordCharacter($0) || $0 == "." || $0 == "+" || $0 == "-" })
         if scalars.count > 2, scalars[0] == "0", let radix = radix(scalars[1]) {
             let digits = digits(in: scalars[2...], radix: radix, leadingUnderscore: true)
             let length = 2 + digits.length
             guard digits.length > 0, endsThere(scalars, length) else { return nil }
-            let literal = String(String.UnicodeScalarView(scalars[..<length]))
-            return (Int(digits.text, radix: radix).map(Value.int) ?? .string(literal), length)
+            return Value.whole(digits.text, radix: radix).map { ($0, length) }
         }
         let whole = digits(in: scalars[...], radix: 10)
         var position = whole.length
@@ -34,7 +33,7 @@ enum PythonNumber {
         guard endsThere(scalars, position) else { return nil }
         if isFloat { return Double(spelled).map { (.double($0), position) } }
         guard spelled.first != "0" || spelled.allSatisfy({ $0 == "0" }) else { return nil }
-        return (Int(spelled).map(Value.int) ?? .string(spelled), position)
+        return Value.whole(spelled, radix: 10).map { ($0, position) }
     }
 
     static func isWordCharacter(_ scalar: Unicode.Scalar) -> Bool {

@@ -21,6 +21,7 @@ extension Value {
         switch self {
         case .double(let value): value
         case .int(let value): Double(value)
+        case .digits(let value): Double(value)
         default: nil
         }
     }
@@ -64,6 +65,7 @@ extension Value {
         case .null: "nothing"
         case .bool(let value): "the boolean \(value)"
         case .int(let value): "the number \(value)"
+        case .digits(let value): "the number \(value)"
         case .double(let value): "the number \(PythonText.repr(value))"
         case .string(let value): value.isEmpty ? "an empty text" : "the text `\(value)`"
         case .list: "a list"

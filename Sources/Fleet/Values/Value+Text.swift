@@ -13,6 +13,7 @@ extension Value {
         case .null: "None"
         case .bool(let value): value ? "True" : "False"
         case .int(let value): String(value)
+        case .digits(let value): value
         case .double(let value): PythonText.repr(value)
         case .string(let value): PythonText.repr(value)
         case .list(let values): "[" + values.map(\.pythonRepr).joined(separator: ", ") + "]"
@@ -47,6 +48,7 @@ private struct JSONWriter {
         case .null: output += "null"
         case .bool(let flag): output += flag ? "true" : "false"
         case .int(let number): output += String(number)
+        case .digits(let digits): output += digits
         case .double(let number): output += Self.number(number)
         case .string(let text): output += PythonText.jsonString(text, isASCII: isASCII)
         case .list(let values):

@@ -17,15 +17,14 @@ enum YAMLScalar {
         return integer(text) ?? float(text) ?? YAMLTimestamp.text(of: text).map(Value.string) ?? .string(text)
     }
 
-    /// A whole number; one beyond 64 bits stays the text of its digits, which prints the same.
+    /// A whole number; one that Python could not print stays the text that it is.
     static func integer(_ text: String) -> Value? {
         var rest = Array(text.utf8)[...]
         let isNegative = rest.first == UInt8(ascii: "-")
         if isNegative || rest.first == UInt8(ascii: "+") { rest = rest.dropFirst() }
         guard let (digits, radix) = integerDigits(rest) else { return nil }
         if radix == 60 { return sexagesimal(digits).map { .int(isNegative ? -$0 : $0) } }
-        guard let number = Int((isNegative ? "-" : "") + digits, radix: radix) else { return .string(text) }
-        return .int(number)
+        return Value.whole(digits, radix: radix, isNegative: isNegative) ?? .string(text)
     }
 
     private static func integerDigits(_ rest: ArraySlice<UInt8>) -> (digits: String, radix: Int)? {
