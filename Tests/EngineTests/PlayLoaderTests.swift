@@ -42,7 +42,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("[etcd]\nn1\nn1\n", "hosts.ini:3:1 the host n1 is listed twice"),
+        ("[etcd]\nn1\nn[1:]\n", "hosts.ini:3:1 the range [1:] has no end"),
         ("[etcd]\nn1 ansible_port=99999\n", "hosts.ini:2:4 ansible_port is the number 99999, not a port"),
         ("# nobody\n", "hosts.ini:1:1 the inventory holds no host"),
         ("[etcd]\nn1\n[web:varz]\n", "hosts.ini:3:1 the section [web:varz] is of an unknown kind"),

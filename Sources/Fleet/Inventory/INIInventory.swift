@@ -23,8 +23,6 @@ struct INIInventory {
     private var state: State? = .hosts
     private var pending: [String: Pending] = [:]
     private var pendingOrder: [String] = []
-    /// Where each host stands in the sections of a group, so that a repetition names both places.
-    private var places = HostPlaces()
 
     /// - Returns: the problems found.
     static func read(_ text: String, file: String, into tree: InventoryTree) -> [Diagnostic] {
@@ -145,12 +143,12 @@ struct INIInventory {
         }
         let name = INILine.trimmed(line.text[..<equals])
         let value = INILine.trimmed(line.text[line.text.index(after: equals)...])
-        set(name, to: Located(value: PythonLiteral.valueOrText(value), location: location), of: group.name)
+        set(name, to: Located(value: PythonLiteral.valueOrText(value), location: location), of: [group.name])
     }
 
-    private mutating func set(_ name: String, to value: Located, of entity: String) {
+    private mutating func set(_ name: String, to value: Located, of entities: [String]) {
         if let problem = VariableRules.problem(with: name, value) { problems.append(problem) }
-        tree.setVariable(name, to: value, of: entity)
+        problems += entities.compactMap { tree.setVariable(name, to: value, of: $0) }
     }
 
     private mutating func readHost(_ line: INILine, into group: InventoryTree.Group, at location: SourceLocation) {
@@ -174,7 +172,6 @@ struct INIInventory {
             problems += error.diagnostics
             return
         }
-        if let repetition = places.note(entry.names, in: group.name, at: location) { problems.append(repetition) }
         for name in entry.names {
             tree.addHost(name, to: group, port: entry.port, at: location)
         }
@@ -191,10 +188,7 @@ struct INIInventory {
             }
             let value = PythonLiteral.valueOrText(String(word.text[word.text.index(after: equals)...]))
             let variable = Located(value: value, location: place(word.offset))
-            if let problem = VariableRules.problem(with: String(word.text[..<equals]), variable) {
-                problems.append(problem)
-            }
-            for name in entry.names { tree.setVariable(String(word.text[..<equals]), to: variable, of: name) }
+            set(String(word.text[..<equals]), to: variable, of: entry.names)
         }
     }
 

@@ -139,7 +139,7 @@ struct InventoryLoader {
         let (root, yamlProblems) = YAMLReader.read(text, file: source.path)
         if let pairs = root?.pairs, !pairs.isEmpty {
             try refusePlugin(pairs, source)
-            problems += yamlProblems + YAMLInventory.read(pairs, known: yamlProblems, into: tree)
+            problems += yamlProblems + YAMLInventory.read(pairs, into: tree)
         } else if mayBeINI(text, source) {
             // Ansible tries INI where YAML gave no mapping; only the problems of the form that was meant are told.
             try readINI(text, source)

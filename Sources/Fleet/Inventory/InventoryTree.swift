@@ -152,16 +152,45 @@ final class InventoryTree {
     }
 
     /// Sets a variable of the group of that name, or else of the host (`InventoryData.set_variable`).
-    func setVariable(_ name: String, to value: Located, of entity: String) {
+    ///
+    /// - Returns: what is wrong or suspicious with it there.
+    func setVariable(_ name: String, to value: Located, of entity: String) -> Diagnostic? {
         if let group = groupsByName[entity] {
             guard name == "ansible_group_priority" else {
                 group.variables[name] = value
-                return
+                return nil
             }
-            group.priority = Self.priority(value.value) ?? group.priority
-        } else {
-            hostsByName[entity]?.variables[name] = value
+            guard let priority = Self.priority(value.value) else { return Self.noPriority(value) }
+            group.priority = priority
+            return nil
         }
+        let before = hostsByName[entity]?.variables.updateValue(value, forKey: name)
+        guard let before, name == "ansible_host" || name == "ansible_ssh_host" else { return nil }
+        return Self.secondAddress(name, of: entity, value, after: before)
+    }
+
+    private static func noPriority(_ value: Located) -> Diagnostic {
+        Diagnostic(
+            at: value.location,
+            "ansible_group_priority is \(value.value.kindDescription), not a whole number",
+            remedy: "give a whole number; the group with the highest wins among groups of one depth"
+        )
+    }
+
+    /// A host that is listed again may get more variables, but two addresses in one file are a line that was copied.
+    private static func secondAddress(
+        _ name: String,
+        of host: String,
+        _ value: Located,
+        after before: Located
+    ) -> Diagnostic? {
+        guard before.location.file == value.location.file, before.value != value.value else { return nil }
+        return Diagnostic(
+            .warning,
+            at: value.location,
+            "\(name) of \(host) is given twice, first at \(before.location); this one counts",
+            remedy: "remove one of the two, or correct the host's name"
+        )
     }
 
     /// `int(value)` of Python, for the values that a person may write.

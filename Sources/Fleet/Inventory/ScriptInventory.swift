@@ -162,7 +162,7 @@ struct ScriptInventory {
 
     private mutating func setVariables(_ pairs: [YAMLNode.Pair], of entity: String) {
         for (name, variable) in YAMLVariables.read(pairs, problems: &problems) {
-            tree.setVariable(name, to: variable, of: entity)
+            if let problem = tree.setVariable(name, to: variable, of: entity) { problems.append(problem) }
         }
     }
 }

@@ -6,9 +6,12 @@ enum VariableRules {
     static func problem(with name: String, _ variable: Located) -> Diagnostic? {
         guard !variable.value.isTemplate, variable.value.sealedText == nil else { return nil }
         let value = variable.value
-        switch name {
-        case "":
+        if name.isEmpty {
             return Diagnostic(at: variable.location, "a variable without a name", remedy: "write `name=value`")
+        }
+        // To Ansible it is as if it were not set.
+        guard value != .null else { return nil }
+        switch name {
         case "ansible_port", "ansible_ssh_port":
             guard port(value) == nil else { return nil }
             return Diagnostic(
@@ -37,13 +40,6 @@ enum VariableRules {
                 at: variable.location,
                 "\(name) is \(value.kindDescription), not a boolean",
                 remedy: "give true or false"
-            )
-        case "ansible_group_priority":
-            guard InventoryTree.priority(value) == nil else { return nil }
-            return Diagnostic(
-                at: variable.location,
-                "\(name) is \(value.kindDescription), not a whole number",
-                remedy: "give a whole number; the group with the highest wins among groups of one depth"
             )
         default:
             return nil

@@ -8,20 +8,15 @@ struct YAMLInventory {
 
     private let tree: InventoryTree
     private var problems: [Diagnostic] = []
-    /// Where each host stands in each group of this file.
-    private var places = HostPlaces()
-    private var knownPlaces: Set<SourceLocation> = []
 
     /// Reads the groups of a document.
     ///
     /// - Parameters:
     ///   - groups: The entries at the top of the document.
-    ///   - known: What is known to be wrong with the document; a key reported there is not reported again as a host.
     ///   - tree: What the groups are added to.
     /// - Returns: the further problems found.
-    static func read(_ groups: [YAMLNode.Pair], known: [Diagnostic], into tree: InventoryTree) -> [Diagnostic] {
+    static func read(_ groups: [YAMLNode.Pair], into tree: InventoryTree) -> [Diagnostic] {
         var reader = YAMLInventory(tree: tree)
-        reader.knownPlaces = Set(known.compactMap(\.location))
         for pair in groups { reader.readGroup(pair, isTopLevel: true) }
         return reader.problems
     }
@@ -126,8 +121,6 @@ struct YAMLInventory {
                 problems += error.diagnostics
                 continue
             }
-            let repetition = places.note(entry.names, in: group.name, at: pair.key.location)
-            if let repetition, !knownPlaces.contains(pair.key.location) { problems.append(repetition) }
             for name in entry.names {
                 tree.addHost(name, to: group, port: entry.port, at: pair.key.location)
             }
@@ -163,7 +156,7 @@ struct YAMLInventory {
 
     private mutating func setVariables(_ pairs: [YAMLNode.Pair], of entities: [String]) {
         for (name, variable) in YAMLVariables.read(pairs, problems: &problems) {
-            for entity in entities { tree.setVariable(name, to: variable, of: entity) }
+            problems += entities.compactMap { tree.setVariable(name, to: variable, of: $0) }
         }
     }
 }
