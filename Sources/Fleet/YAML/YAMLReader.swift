@@ -11,6 +11,8 @@ struct YAMLReader {
     private let file: String
     private var problems: [Diagnostic] = []
     private var duplicates: YAMLDuplicates
+    /// JSON is read before YAML by Ansible; it matters for numbers such as `1e3` and for keys that are given twice.
+    private let isJSON: Bool
 
     /// - Returns: the root, `nil` for an empty or broken document, and the problems found.
     static func read(_ text: String, file: String) -> (root: YAMLNode?, problems: [Diagnostic]) {
@@ -21,7 +23,10 @@ struct YAMLReader {
 
     private init(file: String, text: String) {
         self.file = file
-        duplicates = YAMLDuplicates(text: JSONEscapes.joined(text))
+        isJSON = Self.isJSON(text)
+        // A byte order mark is no part of the text; the parser lets one pass in front of some documents only.
+        let body = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
+        duplicates = YAMLDuplicates(text: JSONEscapes.joined(body))
     }
 
     private mutating func read() -> YAMLNode? {
@@ -35,7 +40,6 @@ struct YAMLReader {
             )
             return nil
         }
-        let isJSON = Self.isJSON(duplicates.text)
         while true {
             do {
                 // Without resolver rules Yams leaves the typing of scalars to `YAMLScalar`.
