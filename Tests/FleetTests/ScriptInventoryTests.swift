@@ -53,6 +53,16 @@ struct ScriptInventoryTests {
         #expect(host.variableLocations["c"]?.line == 4)
     }
 
+    @Test func `what would be wrong in YAML alone is taken from JSON`() throws {
+        let inventory = try load(
+            printing(
+                #"{"web": {"hosts": ["n1"], "vars": {"a": 1, "b": 2, "a": 3}, "hosts": ["n2"]}, "_meta": {"hostvars": {}}}"#
+            )
+        )
+        #expect(inventory.hosts.map(\.name) == ["n2"])
+        #expect(inventory.host("n2")?.variables == ["a": .int(3), "b": .int(2)])
+    }
+
     @Test func `without _meta each host is asked for, and may have nothing`() throws {
         let inventory = try load(
             """

@@ -91,7 +91,8 @@ struct YAMLConverter {
                 continue
             }
             guard nodeCount <= Self.mostNodes else { continue }
-            if let first = firstPlaces[key.keyText] {
+            if !isJSON, let first = firstPlaces.updateValue(key.location, forKey: key.keyText) {
+                firstPlaces[key.keyText] = first
                 problems.append(
                     Diagnostic(
                         at: key.location,
@@ -99,8 +100,6 @@ struct YAMLConverter {
                         remedy: "remove one of the two"
                     )
                 )
-            } else {
-                firstPlaces[key.keyText] = key.location
             }
             own.append(YAMLNode.Pair(key: key, value: value))
         }
