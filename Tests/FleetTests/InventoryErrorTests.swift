@@ -247,6 +247,36 @@ struct InventoryErrorTests {
         #expect(try problems(folder, ["a.ini"]) == ["3:6 the line is not UTF-8"])
     }
 
+    @Test(arguments: ["hosts", "hosts.ini", "hosts.yml"])
+    func `a comment of INI may hold any bytes, whatever the file is called`(name: String) throws {
+        let folder = try TemporaryFolder()
+        let text = Data(
+            "# gr\u{FC}n\n  ; ü\n[etcd] # ü\nn1 a=1 # ü\n[web:children] # ü\netcd # ü\n".unicodeScalars.map {
+                UInt8($0.value)
+            }
+        )
+        try folder.write(text, to: name)
+        let inventory = try Inventory.load([folder.file(name)])
+        #expect(inventory.hostNames(inGroup: "web") == ["n1"])
+        #expect(inventory.host("n1")?.variables == ["a": .int(1)])
+    }
+
+    @Test func `bytes that are not UTF-8 outside of a comment are told wherever they mean something`() throws {
+        let folder = try TemporaryFolder()
+        let lines = [
+            "[w\u{FC}]", "[web]", "n\u{FC}", "n1 a=\u{FC}", "[web:vars]", "a = 1 # \u{FC}", "[x:children]", "w\u{FC}",
+        ]
+        try folder.write(Data(lines.joined(separator: "\n").unicodeScalars.map { UInt8($0.value) }), to: "hosts")
+        #expect(
+            try problems(folder, ["hosts"])
+                == [1, 3, 4, 6, 8].map { line in
+                    "\(line):\([1: 2, 3: 2, 4: 6, 6: 9, 8: 2][line] ?? 0) the line is not UTF-8"
+                }
+        )
+        try folder.write(Data("all:\n  hosts:\n    n1: # \u{FC}\n".unicodeScalars.map { UInt8($0.value) }), to: "hosts")
+        #expect(try problems(folder, ["hosts"]) == ["3:11 the line is not UTF-8"])
+    }
+
     @Test func `a missing file is answered with a file of a like name`() throws {
         let folder = try TemporaryFolder(["prod.yaml": "all: {hosts: {n1: }}\n"])
         let error = #expect(throws: DiagnosticsError.self) { try Inventory.load([folder.file("prd.yaml")]) }

@@ -43,6 +43,7 @@ struct INIInventory {
         guard let first = line.text.first, first != ";", first != "#" else { return }
         let location = SourceLocation(file: file, line: number, column: line.offset + 1)
         if let header = line.header {
+            guard isDecoded(header.group, at: location) else { return state = nil }
             open(header.group, kind: header.kind, at: location)
         } else if first == "[", line.isBrokenHeader {
             state = nil
@@ -121,6 +122,7 @@ struct INIInventory {
             )
             return
         }
+        guard isDecoded(name, at: location) else { return }
         if let child = tree.group(name), pending[name]?.state != .children {
             adopt(child, by: group.name, at: location)
         } else if pending[name] == nil {
@@ -131,6 +133,7 @@ struct INIInventory {
     }
 
     private mutating func readVariable(_ line: INILine, of group: InventoryTree.Group, at location: SourceLocation) {
+        guard isDecoded(line.text, at: location) else { return }
         guard let equals = line.text.firstIndex(of: "=") else {
             problems.append(
                 Diagnostic(
@@ -151,6 +154,14 @@ struct INIInventory {
         problems += entities.compactMap { tree.setVariable(name, to: value, of: $0) }
     }
 
+    /// Whether the text is without bytes that are not UTF-8, which comments alone may have.
+    private mutating func isDecoded(_ text: String, at location: SourceLocation) -> Bool {
+        guard let offset = Array(text.unicodeScalars).firstIndex(of: SourceFile.undecodable) else { return true }
+        let place = SourceLocation(file: file, line: location.line, column: location.column + offset)
+        problems.append(Diagnostic(at: place, "the line is not UTF-8", remedy: "save the file as UTF-8"))
+        return false
+    }
+
     private mutating func readHost(_ line: INILine, into group: InventoryTree.Group, at location: SourceLocation) {
         func place(_ offset: Int) -> SourceLocation {
             SourceLocation(file: file, line: location.line, column: location.column + offset)
@@ -165,6 +176,7 @@ struct INIInventory {
             return
         }
         guard let first = words.first else { return }
+        guard words.allSatisfy({ isDecoded($0.text, at: place($0.offset)) }) else { return }
         let entry: HostEntry
         do {
             entry = try HostEntry(first.text, at: location)

@@ -134,8 +134,14 @@ struct InventoryLoader {
     }
 
     private mutating func read(_ file: SourceFile, _ source: InventorySource) throws(DiagnosticsError) {
-        let text = try file.text(ignoringComments: source.kind == .ini)
-        guard source.kind == .yaml else { return try readINI(text, source) }
+        guard source.kind == .yaml else { return try readINI(file.markedText, source) }
+        let text: String
+        do throws(DiagnosticsError) {
+            text = try file.text(ignoringComments: false)
+        } catch {
+            guard mayBeINI(file.markedText, source) else { throw error }
+            return try readINI(file.markedText, source)
+        }
         let (root, yamlProblems) = YAMLReader.read(text, file: source.path)
         if let pairs = root?.pairs, !pairs.isEmpty {
             try refusePlugin(pairs, source)

@@ -49,7 +49,7 @@ struct SourceFile {
     /// The bytes as text.
     ///
     /// - Parameter ignoringComments: whether lines that begin with `#` or `;` may hold other bytes, as Ansible allows
-    ///   in INI files.
+    ///   in its configuration.
     /// - Returns: the text, with such lines emptied.
     /// - Throws: ``DiagnosticsError`` with each line that is not UTF-8.
     func text(ignoringComments: Bool) throws(DiagnosticsError) -> String {
@@ -73,6 +73,24 @@ struct SourceFile {
         }
         if !problems.isEmpty { throw DiagnosticsError(problems) }
         return lines.joined(separator: "\n")
+    }
+
+    /// What stands in ``markedText`` for bytes that are not UTF-8; it is of the private use area, which no file holds.
+    static let undecodable: Unicode.Scalar = "\u{F0F2}"
+
+    /// The bytes as text, those that are not UTF-8 marked, for a form whose comments may hold them.
+    var markedText: String {
+        if let text = String(validating: bytes, as: UTF8.self) { return text }
+        var text = String.UnicodeScalarView()
+        var decoder = UTF8()
+        var iterator = bytes.makeIterator()
+        while true {
+            switch decoder.decode(&iterator) {
+            case .scalarValue(let scalar): text.append(scalar)
+            case .error: text.append(Self.undecodable)
+            case .emptyInput: return String(text)
+            }
+        }
     }
 
     private static func firstBadColumn(of line: Data) -> Int {
