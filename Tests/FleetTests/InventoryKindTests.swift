@@ -36,6 +36,13 @@ struct InventoryKindTests {
         #expect(inventory.host("n2")?.variables == ["ansible_port": .int(2222)])
     }
 
+    @Test func `a list of hosts has no ranges, as in Ansible`() {
+        let error = #expect(throws: DiagnosticsError.self) { try Inventory.load(["n[1:3]:22,n4"]) }
+        #expect(
+            error?.diagnostics.map(\.summary) == ["`n[1:3]:22` has brackets, and a list of hosts has no ranges"]
+        )
+    }
+
     @Test func `two paths joined by a comma are not taken for hosts`() {
         #expect(throws: DiagnosticsError.self) { try Inventory.load(["inventories/a.yml,inventories/b.yml"]) }
     }

@@ -42,18 +42,19 @@ struct HostEntry {
         }
     }
 
-    /// A colon outside of brackets; host names have none.
+    /// The colon outside of brackets; names have none, and what has several is an address, as `fe80::1%eth0`.
     private static func portColon(in text: String) -> String.Index? {
         var depth = 0
+        var colons: [String.Index] = []
         for index in text.indices {
             switch text[index] {
             case "[": depth += 1
             case "]": depth -= 1
-            case ":" where depth == 0: return index
+            case ":" where depth == 0: colons.append(index)
             default: break
             }
         }
-        return nil
+        return colons.count == 1 ? colons[0] : nil
     }
 
     /// Characters that host patterns give a meaning, so that such a host could never be named, and those of paths.

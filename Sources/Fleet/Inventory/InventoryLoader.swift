@@ -74,6 +74,17 @@ struct InventoryLoader {
         guard let ungrouped = tree.group("ungrouped") else { return }
         let location = SourceLocation(file: list, line: 1, column: 1)
         for name in list.split(separator: ",").map({ INILine.trimmed($0) }) where !name.isEmpty {
+            // Ansible reads no ranges here and takes the whole for a name.
+            guard (HostAddress.parse(name)?.host ?? name).contains("[") == false else {
+                problems.append(
+                    .of(
+                        file: list,
+                        "`\(name)` has brackets, and a list of hosts has no ranges",
+                        remedy: "name each host, or write the range into a file"
+                    )
+                )
+                continue
+            }
             do {
                 let entry = try HostEntry(name, at: location)
                 for name in entry.names where tree.host(name) == nil {
