@@ -69,15 +69,18 @@ struct ConnectionVariables {
         problems.append(Diagnostic(at: location(name), "\(summary), for \(host.name)", remedy: remedy))
     }
 
+    /// Those that an empty text does not leave open: Ansible fails with it.
+    private static let neverEmpty: Set<String> = [
+        "ansible_host", "ansible_ssh_host", "ansible_connection", "ansible_ssh_timeout",
+    ]
+
     /// The last of the names that is set, as text.
     mutating func text(_ names: String...) -> String? {
-        guard let name = names.last(where: { values[$0] != nil && values[$0] != .null }), let value = values[name]
-        else {
-            return nil
-        }
+        guard let (name, value) = lastValue(names) else { return nil }
         switch value {
+        case .string("") where !Self.neverEmpty.contains(name): return nil
         case .string(let text) where !text.isEmpty: return text
-        case .int(let number): return String(number)
+        case .int, .digits: return value.text
         default:
             refuse(name, "\(name) is \(value.kindDescription)", "give a text, or leave it out")
             return nil
@@ -85,16 +88,24 @@ struct ConnectionVariables {
     }
 
     mutating func port(_ names: String...) -> Int? {
-        guard let name = names.last(where: { values[$0] != nil }), let value = values[name] else { return nil }
+        guard let (name, value) = lastValue(names) else { return nil }
         if let port = VariableRules.port(value) { return port }
         refuse(name, "\(name) is \(value.kindDescription), not a port", "give a whole number from 1 to 65535")
         return nil
     }
 
     mutating func boolean(_ names: String...) -> Bool? {
-        guard let name = names.last(where: { values[$0] != nil }), let value = values[name] else { return nil }
+        guard let (name, value) = lastValue(names) else { return nil }
         if let truth = value.ansibleBool { return truth }
         refuse(name, "\(name) is \(value.kindDescription), not a boolean", "give true or false")
+        return nil
+    }
+
+    /// The last of the names that is set, with its value; `ansible_port:` with nothing behind it sets nothing.
+    private func lastValue(_ names: [String]) -> (name: String, value: Value)? {
+        for name in names.reversed() {
+            if let value = values[name], value != .null { return (name, value) }
+        }
         return nil
     }
 
