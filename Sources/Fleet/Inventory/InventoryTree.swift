@@ -219,9 +219,10 @@ final class InventoryTree {
         }
     }
 
+    /// Takes the host out of the group, where it stands in it itself and not in one below (`Group.remove_host`).
     private func remove(_ host: Host, from group: Group) {
+        guard group.hostNames.remove(host.name) != nil else { return }
         group.hosts.removeAll { $0 === host }
-        group.hostNames.remove(host.name)
         host.groups.removeAll { $0 === group }
         for ancestor in ancestors(of: group) where ancestor.name != "all" {
             let isStillAbove = host.groups.contains { other in ancestors(of: other).contains { $0 === ancestor } }
