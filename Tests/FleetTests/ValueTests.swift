@@ -37,6 +37,10 @@ struct ValueTests {
         #expect(Value.bool(true).text == "True" && Value.null.text == "None" && Value.double(1.5).text == "1.5")
         #expect(Value.string("a'b").text == "a'b")
         #expect(Value.list([.string("a'b"), .string("c"), .int(1)]).text == #"["a'b", 'c', 1]"#)
+        #expect(
+            Value.list([.string("é\u{A0}\u{200B}\u{1F600}\u{E0001}\u{2028}")]).text
+                == #"['é\xa0\u200b\u{1F600}\U000e0001\u2028']"#.replacing("\\u{1F600}", with: "\u{1F600}")
+        )
         #expect(Value.digits("-18446744073709551616").text == "-18446744073709551616")
         #expect(Value.map(["k": .bool(false)]).text == "{'k': False}")
     }

@@ -45,12 +45,24 @@ enum PythonText {
             case "\n": result += "\\n"
             case "\r": result += "\\r"
             case "\t": result += "\\t"
-            case _ where scalar.value < 0x20 || (0x7f...0xa0).contains(scalar.value) || scalar.value == 0xad:
-                result += "\\x" + hex(scalar.value, width: 2)
-            default: result.unicodeScalars.append(scalar)
+            case _ where isPrintable(scalar): result.unicodeScalars.append(scalar)
+            case _ where scalar.value < 0x100: result += "\\x" + hex(scalar.value, width: 2)
+            case _ where scalar.value < 0x10000: result += "\\u" + hex(scalar.value, width: 4)
+            default: result += "\\U" + hex(scalar.value, width: 8)
             }
         }
         return result + String(quote)
+    }
+
+    /// `str.isprintable`: all but what is of Unicode's categories Other and Separator, and the space.
+    private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
+        if (" "..."~").contains(scalar) { return true }
+        switch scalar.properties.generalCategory {
+        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator,
+            .spaceSeparator:
+            return false
+        default: return true
+        }
     }
 
     /// A string of `json.dumps`, with `ensure_ascii` or without.
