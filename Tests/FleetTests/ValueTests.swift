@@ -93,7 +93,8 @@ struct ValueTests {
         ("-9223372036854775809", .digits("-9223372036854775809")),
         ("0o7_0000000000000000000000", .digits("516508834063867445248")),
         ("[0X1_0000000000000001]", .list([.digits("18446744073709551617")])), ("{{ x }}", .string("{{ x }}")),
-        ("5,", .list([.int(5)])),
+        ("5,", .list([.int(5)])), ("b'a' b'c'", .string("ac")), ("'a' b'c'", .string("'a' b'c'")),
+        ("b'é'", .string("b'é'")), ("b'a' 'c'", .string("b'a' 'c'")),
     ])
     func `an INI value means what it means to Python`(text: String, value: Value) {
         #expect(PythonLiteral.valueOrText(text) == value)

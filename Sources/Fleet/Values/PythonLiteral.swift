@@ -179,7 +179,9 @@ struct PythonLiteral {
     /// One or more string literals side by side.
     private mutating func strings() -> Value? {
         var result: String?
+        let isBytes = PythonString.isBytes(scalars[position...])
         while let (text, length) = PythonString.read(scalars[position...]) {
+            guard PythonString.isBytes(scalars[position...]) == isBytes else { return nil }
             result = (result ?? "") + text
             position += length
             skipSpace()

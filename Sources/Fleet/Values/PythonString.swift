@@ -27,12 +27,19 @@ enum PythonString {
                     guard let length = unescape(scalars[(position + 1)...], into: &result) else { return nil }
                     position += 1 + length
                 }
-            } else {
+            } else if scalars[position].isASCII || !prefix.contains("b") {
                 result.append(scalars[position])
                 position += 1
+            } else {
+                return nil
             }
         }
         return nil
+    }
+
+    /// Whether what begins there is a literal of bytes, which does not stand beside one of text.
+    static func isBytes(_ text: ArraySlice<Unicode.Scalar>) -> Bool {
+        text.prefix(2).prefix { $0 != "'" && $0 != "\"" }.contains { $0 == "b" || $0 == "B" }
     }
 
     private static func closes(_ scalars: [Unicode.Scalar], at position: Int, quote: Unicode.Scalar, width: Int) -> Bool
