@@ -213,6 +213,14 @@ struct InventoryErrorTests {
             ["1:17 what is marked as encrypted by Ansible Vault does not begin", "1:30 the tag !what is not known"]
         ),
         ("plugin: aws_ec2\n", ["1:1 this is the configuration of the inventory plugin aws_ec2"]),
+        (
+            "all: {vars: {a: =, b: <<, c: 2024-13-45, d: \"=\", <<: {e: 1}}}\n",
+            [
+                "1:17 `=` is a sign of YAML's own", "1:23 `<<` is a sign of YAML's own",
+                "1:30 `2024-13-45` is a date or a",
+            ]
+        ),
+        ("all: {vars: {a: &x 1, b: &x 2, c: *x}}\n", ["1:26 the anchor `&x` is given twice, first at"]),
         ("$ANSIBLE_VAULT;1.1;AES256\n61\n", ["1:1 what Ansible Vault encrypted is cut off"]),
         ("# nothing\n", ["1:1 the inventory holds no host"]),
         ("all:\n  vars: {a: 1}\n", ["1:1 the inventory holds no host"]),

@@ -77,6 +77,18 @@ struct ValueTests {
     }
 
     @Test(arguments: [
+        ("2024-02-29", false), ("2023-02-29", true), ("2024-13-01", true), ("2024-00-10", true), ("0000-01-01", true),
+        ("2000-02-29", false), ("1900-02-29", true), ("2024-04-31", true), ("2024-1-2 3:04:05", false),
+        ("2024-1-2 24:04:05", true), ("2024-1-2 3:60:05", true), ("2024-1-2 3:04:60", true),
+        ("2024-1-32 3:04:05", true),
+        ("2024-1-2 3:04:05 +23:59", false), ("2024-1-2 3:04:05 +24:00", true), ("2024-1-2 3:04:05Z", false),
+        ("2024-13", false), ("=", true), ("<<", true), ("==", false), ("", false),
+    ])
+    func `a plain scalar at which PyYAML fails is known`(text: String, isWrong: Bool) {
+        #expect((YAMLScalar.problem(ofPlain: text) != nil) == isWrong)
+    }
+
+    @Test(arguments: [
         ("5", Value.int(5)), (" 5 # five", .int(5)), ("017", .string("017")), ("00", .int(0)), ("1e3", .double(1000)),
         ("1,2", .list([.int(1), .int(2)])),
         ("True", .bool(true)), ("true", .string("true")), ("Truely", .string("Truely")), ("'a' \"b\"", .string("ab")),

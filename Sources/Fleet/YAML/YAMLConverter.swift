@@ -12,6 +12,8 @@ struct YAMLConverter {
     private let duplicates: YAMLDuplicates
     private let isJSON: Bool
     private var nodeCount = 0
+    /// Where each anchor stands.
+    private var anchors: [String: SourceLocation] = [:]
 
     init(file: String, duplicates: YAMLDuplicates = YAMLDuplicates(text: ""), isJSON: Bool = false) {
         self.file = file
@@ -42,6 +44,7 @@ struct YAMLConverter {
     private mutating func convert(_ node: Node, isKey: Bool = false) -> YAMLNode {
         nodeCount += 1
         let location = location(of: node)
+        if let anchor = node.anchor?.rawValue { note(anchor, at: location) }
         guard nodeCount <= Self.mostNodes else {
             return YAMLNode(content: .scalar("", isPlain: true), tag: "", location: location)
         }
@@ -57,6 +60,19 @@ struct YAMLConverter {
             // Yams resolves aliases while it loads; the case exists for trees made in code.
             return YAMLNode(content: .scalar("", isPlain: true), tag: "", location: location)
         }
+    }
+
+    /// What an alias stands for comes by as often as it is named, always with the one place of its anchor.
+    private mutating func note(_ anchor: String, at location: SourceLocation) {
+        guard let first = anchors[anchor] else { return anchors[anchor] = location }
+        guard first != location, !problems.contains(where: { $0.location == location }) else { return }
+        problems.append(
+            Diagnostic(
+                at: location,
+                "the anchor `&\(anchor)` is given twice, first at \(first)",
+                remedy: "give each its own name"
+            )
+        )
     }
 
     private func convert(_ scalar: Node.Scalar, isKey: Bool, location: SourceLocation) -> YAMLNode {

@@ -68,7 +68,12 @@ struct YAMLNode: Sendable {
 
     private func scalar(_ text: String, isPlain: Bool, _ problems: inout [Diagnostic]) -> Value {
         switch tag {
-        case "": return isPlain ? YAMLScalar.value(ofPlain: text) : .string(text)
+        case "":
+            guard isPlain else { return .string(text) }
+            if let problem = YAMLScalar.problem(ofPlain: text) {
+                problems.append(Diagnostic(at: location, "`\(text)` \(problem)", remedy: "put it in quotes"))
+            }
+            return YAMLScalar.value(ofPlain: text)
         case "!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp": return .string(text)
         case "!unsafe":
             // Ansible resolves the scalar anew, whatever its quotes (`_resolve_and_construct_object`), and never

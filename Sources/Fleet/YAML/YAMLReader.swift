@@ -46,7 +46,8 @@ struct YAMLReader {
                 let parser = try Parser(yaml: duplicates.text, resolver: .basic, encoding: .utf8)
                 guard let root = try parser.singleRoot() else { return nil }
                 var converter = YAMLConverter(file: file, duplicates: duplicates, isJSON: isJSON)
-                let node = converter.root(root)
+                // The nodes hold their anchors as long as the parser lives.
+                let node = withExtendedLifetime(parser) { converter.root(root) }
                 problems += converter.problems
                 return node
             } catch YamlError.duplicatedKeysInMapping(_, let context) where duplicates.setAside(at: context.mark) {
@@ -65,7 +66,6 @@ struct YAMLReader {
         }
     }
 
-    /// JSON is read before YAML by Ansible; it matters for numbers such as `1e3` only.
     private static func isJSON(_ text: String) -> Bool {
         guard let first = text.first(where: { !$0.isWhitespace }), first == "{" || first == "[" else { return false }
         return (try? JSONSerialization.jsonObject(with: Data(text.utf8))) != nil

@@ -17,6 +17,15 @@ enum YAMLScalar {
         return integer(text) ?? float(text) ?? YAMLTimestamp.text(of: text).map(Value.string) ?? .string(text)
     }
 
+    /// Why PyYAML fails at a scalar without quotes and without a tag.
+    static func problem(ofPlain text: String) -> String? {
+        switch text {
+        case "=", "<<": "is a sign of YAML's own and no value"
+        case _ where YAMLTimestamp.isImpossible(text): "is a date or a time that does not exist"
+        default: nil
+        }
+    }
+
     /// A whole number; one that Python could not print stays the text that it is.
     static func integer(_ text: String) -> Value? {
         var rest = Array(text.utf8)[...]
