@@ -75,6 +75,10 @@ struct HostPattern: Equatable {
     /// The names that the expression matches.
     func matches(among names: [String]) throws(Invalid) -> [String] {
         guard isRegex else { return names.filter { Glob.matches(expression, $0) } }
+        // A set within a set and operators between sets, which Python takes for characters.
+        guard expression.firstMatch(of: /\[[^\]]*(?:\[|&&|--|~~)/) == nil else {
+            throw Invalid(summary: "`\(expression.dropFirst())` has sets within a set")
+        }
         do {
             let regex = try Regex(String(expression.dropFirst()))
             return names.filter { $0.prefixMatch(of: regex) != nil }

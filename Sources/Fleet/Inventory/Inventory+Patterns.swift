@@ -94,10 +94,7 @@ extension Inventory {
             groupNames = try part.matches(among: groups.map(\.name))
             ownHosts = groupNames.isEmpty || part.reachesHosts ? try part.matches(among: declaredHosts) : []
         } catch {
-            throw Self.refused(
-                "`\(part.expression.dropFirst())` is not a regular expression",
-                "correct the host pattern"
-            )
+            throw Self.refused(error.summary, "correct the host pattern")
         }
         // A host that several groups have is counted in each: a subscript picks from that list.
         let found = groupNames.flatMap(hostNames) + ownHosts
