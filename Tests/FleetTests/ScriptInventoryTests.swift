@@ -63,6 +63,19 @@ struct ScriptInventoryTests {
         #expect(inventory.host("n2")?.variables == ["a": .int(3), "b": .int(2)])
     }
 
+    @Test func `numbers are read that Python writes and JSON does not know`() throws {
+        let numbers =
+            #"{"a": NaN, "b": [Infinity, -Infinity], "c": 1E400, "d": 1.5e-400, "e": "NaN 1e400", "f": {"NaN": 1}}"#
+        let inventory = try load(
+            printing(#"{"web": {"hosts": ["n1"], "vars": \#(numbers)}, "_meta": {"hostvars": {}}}"#)
+        )
+        let listing = try InventoryListing(inventory).host("n1")
+        #expect(
+            listing.replacing(/\s+/, with: " ")
+                == #"{ "a": NaN, "b": [ Infinity, -Infinity ], "c": Infinity, "d": 0.0, "e": "NaN 1e400", "f": { "NaN": 1 } }"#
+        )
+    }
+
     @Test func `without _meta each host is asked for, and may have nothing`() throws {
         let inventory = try load(
             """

@@ -68,7 +68,7 @@ struct InventoryScript {
             return .failed(name, "the script printed what is not UTF-8", "let it print UTF-8")
         }
         guard text.contains(where: { !$0.isWhitespace }) else { return Answer() }
-        guard (try? JSONSerialization.jsonObject(with: bytes, options: .fragmentsAllowed)) != nil else {
+        guard JSONForm.isValid(text) else {
             let head = text.split(whereSeparator: \.isNewline).first.map { String($0.prefix(60)) } ?? ""
             return .failed(name, "what the script printed is not JSON; it begins with `\(head)`", "run it: \(name)")
         }

@@ -78,7 +78,7 @@ struct YAMLConverter {
     private func convert(_ scalar: Node.Scalar, isKey: Bool, location: SourceLocation) -> YAMLNode {
         let isPlain = scalar.style == .plain || scalar.style == .any
         let text = duplicates.original(of: scalar.string)
-        if isJSON, isPlain, text.contains(where: { $0 == "e" || $0 == "E" }), Double(text) != nil {
+        if isJSON, isPlain, JSONForm.isNumber(text) {
             return YAMLNode(content: .scalar(text, isPlain: true), tag: Tag.Name.float.rawValue, location: location)
         }
         // Yams tags quoted scalars `str`, and resolves the tags of keys when it looks for duplicates.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
 import Yams
 
 /// Reads one YAML document into nodes that know their places, and finds everything that is wrong with its form.
@@ -68,7 +67,7 @@ struct YAMLReader {
 
     private static func isJSON(_ text: String) -> Bool {
         guard let first = text.first(where: { !$0.isWhitespace }), first == "{" || first == "[" else { return false }
-        return (try? JSONSerialization.jsonObject(with: Data(text.utf8))) != nil
+        return JSONForm.isValid(text)
     }
 
     private func place(_ line: Int, _ column: Int) -> SourceLocation {
