@@ -76,6 +76,13 @@ struct ScriptInventoryTests {
         )
     }
 
+    @Test func `a host called all is refused`() throws {
+        #expect(
+            try problems(printing(#"{"all": {}, "web": {"hosts": ["n1"]}, "_meta": {"hostvars": {}}}"#))
+                .contains("--list:1:2 a host cannot be called all")
+        )
+    }
+
     @Test func `without _meta each host is asked for, and may have nothing`() throws {
         let inventory = try load(
             """

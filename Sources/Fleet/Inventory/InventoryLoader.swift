@@ -211,6 +211,13 @@ struct InventoryLoader {
     /// Ansible warns too: a pattern with such a name means the group, and variables given at the host go to the group.
     private mutating func reportSharedNames() {
         for host in tree.hosts where tree.group(host.name) != nil {
+            // A pattern would mean this host and no longer every one; a program says `"all": {}` and means no such thing.
+            guard host.name != "all" else {
+                problems.append(
+                    Diagnostic(at: host.location, "a host cannot be called all", remedy: "rename it, or leave it out")
+                )
+                continue
+            }
             problems.append(
                 Diagnostic(
                     .warning,
