@@ -83,7 +83,7 @@ package struct EtcdHealthy: Action {
                 .run(on: node)
         } catch {
             throw ActionFailure(
-                "the member is not healthy after \(within): \(error.message)",
+                "the member is not healthy after \(DurationText.of(within)): \(error.message)",
                 remedy: error.remedy ?? "look at the log of \(node.settings.service) on \(node.name)"
             )
         }
@@ -94,7 +94,7 @@ package struct EtcdHealthy: Action {
         }
         if outcome.isSettled, outcome.health.isHealthy { return outcome }
         throw ActionFailure(
-            "the member is not healthy after \(within): "
+            "the member is not healthy after \(DurationText.of(within)): "
                 + (complaints.isEmpty ? "its process does not stay up" : complaints.joined(separator: "; ")),
             remedy: "look at the log of \(node.settings.service) on \(node.name)"
         )

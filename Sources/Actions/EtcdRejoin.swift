@@ -261,7 +261,7 @@ package struct EtcdRejoin: Action {
             throw EtcdProbeError(.noAnswer, host: node.name, complaints.joined(separator: "; "))
         } catch {
             throw ActionFailure(
-                "the member has joined, and is not healthy after \(within): \(error.message)",
+                "the member has joined, and is not healthy after \(DurationText.of(within)): \(error.message)",
                 remedy: "look at the log of \(service) on \(node.name)"
             )
         }

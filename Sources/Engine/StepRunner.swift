@@ -138,7 +138,10 @@ struct StepRunner: Sendable {
             group.addTask {
                 try? await Task.sleep(for: limit)
                 return .failure(
-                    ActionFailure("no end was seen within \(limit)", isInDoubt: step.effect != .readOnly)
+                    ActionFailure(
+                        "no end was seen within \(DurationText.of(limit))",
+                        isInDoubt: step.effect != .readOnly
+                    )
                 )
             }
             let first = await group.next()

@@ -90,7 +90,7 @@ package struct JobHost: RemoteHost {
         case .ended(let result): return result
         case .notBegun(let why):
             throw RemoteError(.unreachable, host: name, "\(command.label): not begun: \(why)", remedy: "try again")
-        case .running: throw doubt(command.label, "no end was seen within \(command.timeout)")
+        case .running: throw doubt(command.label, "no end was seen within \(command.timeout.inWords)")
         case .inDoubt(let why): throw doubt(command.label, why)
         }
     }

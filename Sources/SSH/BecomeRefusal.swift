@@ -86,7 +86,7 @@ struct BecomeRefusal {
         case .notInstalled: "\(program) is not installed on the node: \(said)"
         case .noUser: "\(way) was refused, because there is no such user: \(said)"
         case .silent(let time):
-            "\(way) did not begin a shell within \(time)" + (said.isEmpty ? " and said nothing" : ": \(said)")
+            "\(way) did not begin a shell within \(time.inWords)" + (said.isEmpty ? " and said nothing" : ": \(said)")
         case .noRule, .other: "\(way) was refused: \(said)"
         }
     }

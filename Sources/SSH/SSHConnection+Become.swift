@@ -95,7 +95,7 @@ extension SSHConnection {
         let words = said.isEmpty ? "said nothing" : "did not begin a shell; it said: \(said)"
         return error(
             .unreachable,
-            "\(request.label): the login shell of \(endpoint.user) \(words), for \(time)",
+            "\(request.label): the login shell of \(endpoint.user) \(words), for \(time.inWords)",
             remedy: "nothing was begun; its start-up files may be waiting for something: log in by hand with "
                 + "`ssh \(endpoint.user)@\(endpoint.address) true`, and let them ask and print in interactive shells only"
         )

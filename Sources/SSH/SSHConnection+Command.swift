@@ -292,7 +292,7 @@ extension SSHConnection {
             )
         }
         switch failure.kind {
-        case .deadlinePassed: return doubt(request, "not done after \(request.timeout)")
+        case .deadlinePassed: return doubt(request, "not done after \(request.timeout.inWords)")
         case .silent: return doubt(request, "the node went \(failure)")
         case .cancelled, .local: return doubt(request, "given up: \(failure)")
         default: return doubt(request, "connection lost: \(failure)")

@@ -201,7 +201,7 @@ extension SSHConnection {
             let said = session?.proxy?.lastWords.map { "; the proxy said: \($0)" } ?? ""
             return error(
                 .unreachable,
-                "the port is open, but no SSH server answered within \(endpoint.connectTimeout): "
+                "the port is open, but no SSH server answered within \(endpoint.connectTimeout.inWords): "
                     + "\(failure)\(said)",
                 remedy: "check that this port is sshd's, and the load of the node; or allow more time to connect"
             )

@@ -157,7 +157,10 @@ actor SSHConnection {
         }
         let silentSince = lastInbound + limits.silence
         if probesSinceInbound > 0, now >= silentSince {
-            throw SSHFailure(kind: .silent, message: "silent for \(now - lastInbound) although asked to answer")
+            throw SSHFailure(
+                kind: .silent,
+                message: "silent for \((now - lastInbound).inWords) although asked to answer"
+            )
         }
         // Not between the halves of a packet, which only the call that began it may finish; a peer that does not take
         // the second half for so long is as silent as one that does not answer.
