@@ -23,14 +23,8 @@ package struct HostProblem: Sendable, Codable {
     package var remedy: String?
     /// Whether a run could begin on the host all the same.
     package var isWarning: Bool
-    /// The message and the remedy without what is this host's alone, so that equal problems can be told of together.
-    package var common: Common
-
-    /// What hosts with an equal problem have in common.
-    package struct Common: Sendable, Hashable {
-        package var message: String
-        package var remedy: String?
-    }
+    /// The message and the remedy as they are told of several hosts together.
+    package var common: CommonError
 
     private enum CodingKeys: CodingKey {
         case kind, message, remedy, isWarning
@@ -41,7 +35,7 @@ package struct HostProblem: Sendable, Codable {
         self.message = message
         self.remedy = remedy
         self.isWarning = isWarning
-        self.common = Common(message: common ?? message, remedy: remedy)
+        self.common = CommonError(common ?? message, remedy: remedy)
     }
 
     package init(from decoder: any Decoder) throws {
@@ -65,6 +59,6 @@ package struct HostProblem: Sendable, Codable {
             default: .unreachable
             }
         self.init(kind, error.message, remedy: error.remedy)
-        common = Common(message: error.commonMessage, remedy: error.commonRemedy)
+        common = CommonError(error)
     }
 }

@@ -39,6 +39,8 @@ package struct RemoteError: Error, Sendable, CustomStringConvertible {
     /// What to do now, in one line.
     package var remedy: String?
     /// Words of both that are this host's alone: where it is, its key.
+    ///
+    /// Left out by ``CommonError`` where several hosts are told of together.
     package var ownWords: [String] = []
 
     package init(_ code: Code, host: String, _ message: String, remedy: String? = nil) {
@@ -53,29 +55,5 @@ package struct RemoteError: Error, Sendable, CustomStringConvertible {
 
     package var description: String {
         "\(host): \(message)" + (remedy.map { " (\($0))" } ?? "")
-    }
-
-    /// The message without what is this host's alone, so that hosts with the same trouble can be told of together.
-    package var commonMessage: String { common(message) }
-    /// What to do now, without what is this host's alone.
-    package var commonRemedy: String? { remedy.map(common) }
-
-    private func common(_ text: String) -> String {
-        ownWords.reduce(text) { Self.leavingOut($1, of: $0) }.replacing(" […]", with: "")
-    }
-
-    /// Puts `…` in the place of a word, but not where it is only a part of another.
-    private static func leavingOut(_ word: String, of text: String) -> String {
-        guard !word.isEmpty else { return text }
-        func isPart(_ character: Character?) -> Bool { character.map { $0.isLetter || $0.isNumber } ?? false }
-        var result = ""
-        var rest = text[...]
-        while let range = rest.firstRange(of: word) {
-            let before = range.lowerBound == rest.startIndex ? result.last : rest[..<range.lowerBound].last
-            let after = rest[range.upperBound...].first
-            result += rest[..<range.lowerBound] + (isPart(before) || isPart(after) ? word : "…")
-            rest = rest[range.upperBound...]
-        }
-        return result + rest
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Engine
+import Remote
 
 /// What `pawl check` found, for people: a table of the hosts that can be worked on, then one line for each thing that is
 /// wrong, which says what to do.
@@ -98,32 +99,41 @@ package struct CheckReport: Sendable {
 
     private struct Equal {
         var problem: HostProblem
+        var common: CommonError
         var hosts: [String]
+    }
+
+    /// Problems that are the same but for words of the hosts' own, in the order in which they were first seen.
+    private var equals: [Equal] {
+        var found: [Equal] = []
+        for answer in answers {
+            for problem in answer.problems {
+                if let index = found.indices.first(where: { found[$0].common.take(problem.common) }) {
+                    found[index].hosts.append(answer.host)
+                } else {
+                    found.append(Equal(problem: problem, common: problem.common, hosts: [answer.host]))
+                }
+            }
+        }
+        return found
     }
 
     /// What keeps hosts from being worked on first, what most of them have first.
     private func problems(_ style: ReportStyle) -> [String] {
-        var order: [HostProblem.Common] = []
-        var equals: [HostProblem.Common: Equal] = [:]
-        for answer in answers {
-            for problem in answer.problems {
-                if equals[problem.common] == nil { order.append(problem.common) }
-                equals[problem.common, default: Equal(problem: problem, hosts: [])].hosts.append(answer.host)
-            }
-        }
-        let found = order.compactMap { equals[$0] }
+        let found = equals
         func isBefore(_ one: Int, _ two: Int) -> Bool {
             let (first, second) = (found[one], found[two])
             if first.problem.isWarning != second.problem.isWarning { return !first.problem.isWarning }
             return first.hosts.count == second.hosts.count ? one < two : first.hosts.count > second.hosts.count
         }
         return found.indices.sorted(by: isBefore).map { line(found[$0], style) }
+            + (found.contains { $0.common.isRemedyFolded } ? ["", CommonErrorHint.text] : [])
     }
 
     private func line(_ equal: Equal, _ style: ReportStyle) -> String {
         let isOne = equal.hosts.count == 1
-        let message = isOne ? equal.problem.message : equal.problem.common.message
-        let remedy = isOne ? equal.problem.remedy : equal.problem.common.remedy
+        let message = isOne ? equal.problem.message : equal.common.message
+        let remedy = isOne ? equal.problem.remedy : equal.common.remedy
         let hosts = FoldedNames.text(equal.hosts) + (isOne ? "" : " (\(equal.hosts.count) hosts)")
         let role: ReportStyle.Role = equal.problem.isWarning ? .warning : .failure
         return style.paint(VisibleText.line(hosts), role) + ": "

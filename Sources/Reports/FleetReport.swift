@@ -7,9 +7,9 @@ import Remote
 /// What one command came to on many hosts, with hosts of equal answers told of together.
 package struct FleetReport: Sendable {
     /// What some hosts have in common.
-    private enum Finding: Hashable {
+    private enum Finding {
         case ended(FleetCommand.Reply)
-        case failed(code: RemoteError.Code, message: String, remedy: String?)
+        case failed(RemoteError.Code, CommonError)
         case notBegun
     }
 
@@ -21,41 +21,42 @@ package struct FleetReport: Sendable {
 
     private let hosts: [String]
     /// What hosts say alike is kept once.
-    private var groups: [Finding: [Int]] = [:]
+    private var ended: [FleetCommand.Reply: [Int]] = [:]
+    private var failed: [(code: RemoteError.Code, error: CommonError, hosts: [Int])] = []
+    private var notBegun: [Int] = []
 
     /// - Parameter hosts: all hosts in inventory order.
     package init(hosts: [String]) { self.hosts = hosts }
 
     /// Takes the answer of the host at a place.
     package mutating func add(_ answer: FleetCommand.Answer, at place: Int) {
-        let finding: Finding =
-            switch answer.outcome {
-            case .ended(let reply): .ended(reply)
-            case .failed(let error):
-                .failed(code: error.code, message: error.commonMessage, remedy: error.commonRemedy)
-            case .notBegun: .notBegun
-            }
-        groups[finding, default: []].append(place)
+        switch answer.outcome {
+        case .ended(let reply): ended[reply, default: []].append(place)
+        case .failed(let error): add(error, at: place)
+        case .notBegun: notBegun.append(place)
+        }
+    }
+
+    private mutating func add(_ error: RemoteError, at place: Int) {
+        let common = CommonError(error)
+        for index in failed.indices where failed[index].code == error.code && failed[index].error.take(common) {
+            failed[index].hosts.append(place)
+            return
+        }
+        failed.append((error.code, common, [place]))
+    }
+
+    private var groups: [Group] {
+        ended.map { Group(finding: .ended($0.key), hosts: $0.value.sorted()) }
+            + failed.map { Group(finding: .failed($0.code, $0.error), hosts: $0.hosts.sorted()) }
+            + (notBegun.isEmpty ? [] : [Group(finding: .notBegun, hosts: notBegun.sorted())])
     }
 
     /// Whether the command ended with 0 on every host.
-    package var isGood: Bool {
-        groups.keys.allSatisfy { finding in
-            if case .ended(let reply) = finding { return reply.exitCode == 0 }
-            return false
-        }
-    }
+    package var isGood: Bool { failed.isEmpty && notBegun.isEmpty && ended.keys.allSatisfy { $0.exitCode == 0 } }
 
     /// Whether it may have run anywhere.
-    package var hasBegun: Bool {
-        groups.keys.contains { finding in
-            switch finding {
-            case .ended: true
-            case .failed(let code, _, _): code == .inDoubt
-            case .notBegun: false
-            }
-        }
-    }
+    package var hasBegun: Bool { !ended.isEmpty || failed.contains { $0.code == .inDoubt } }
 
     // MARK: - For people
 
@@ -64,19 +65,20 @@ package struct FleetReport: Sendable {
     /// - Parameter style: the colours.
     /// - Returns: whole lines.
     package func text(style: ReportStyle = .plain) -> String {
-        let sorted = groups.map { Group(finding: $0.key, hosts: $0.value.sorted()) }.sorted { one, two in
+        let sorted = groups.sorted { one, two in
             let (first, second) = (Self.rank(one.finding), Self.rank(two.finding))
             if first != second { return first < second }
             if one.hosts.count != two.hosts.count { return one.hosts.count > two.hosts.count }
             return one.hosts.lexicographicallyPrecedes(two.hosts)
         }
-        return sorted.map { text($0, style) + "\n" }.joined() + summary(sorted) + "\n"
+        let hint = failed.contains { $0.error.isRemedyFolded } ? CommonErrorHint.text + "\n\n" : ""
+        return sorted.map { text($0, style) + "\n" }.joined() + hint + summary(sorted) + "\n"
     }
 
     private static func rank(_ finding: Finding) -> Int {
         switch finding {
         case .ended: 0
-        case .failed(.inDoubt, _, _): 1
+        case .failed(.inDoubt, _): 1
         case .failed: 2
         case .notBegun: 3
         }
@@ -92,9 +94,10 @@ package struct FleetReport: Sendable {
         case .ended(let reply):
             return head("exit code \(reply.exitCode)", reply.exitCode == 0 ? .ok : .failure)
                 + Self.indented(reply.standardOutput) + Self.indented(reply.standardError, "stderr: ")
-        case .failed(let code, let message, let remedy):
+        case .failed(let code, let error):
             return head(code == .inDoubt ? "in doubt" : "not begun, \(Self.words(code))", .failure)
-                + "  \(VisibleText.line(message))\n" + (remedy.map { "  → \(VisibleText.line($0))\n" } ?? "")
+                + "  \(VisibleText.line(error.message))\n"
+                + (error.remedy.map { "  → \(VisibleText.line($0))\n" } ?? "")
         case .notBegun:
             return head("not begun, interrupted", .warning)
         }
@@ -110,7 +113,7 @@ package struct FleetReport: Sendable {
         case .unreachable: "not reached"
         case .hostKey: "host key"
         case .authentication: "not let in"
-        case .become: "sudo refused"
+        case .become: "become refused"
         default: code.description
         }
     }
@@ -123,8 +126,8 @@ package struct FleetReport: Sendable {
             switch group.finding {
             case .ended(let reply) where reply.exitCode == 0: good += group.hosts.count
             case .ended(let reply): failed[reply.exitCode, default: 0] += group.hosts.count
-            case .failed(.inDoubt, _, _): others["in doubt", default: 0] += group.hosts.count
-            case .failed(let code, _, _): others[Self.words(code), default: 0] += group.hosts.count
+            case .failed(.inDoubt, _): others["in doubt", default: 0] += group.hosts.count
+            case .failed(let code, _): others[Self.words(code), default: 0] += group.hosts.count
             case .notBegun: others["not begun", default: 0] += group.hosts.count
             }
         }

@@ -73,7 +73,7 @@ actor SSHConnection {
         about key: [String] = []
     ) -> RemoteError {
         var error = RemoteError(code, host: endpoint.name, "\(message) [\(endpoint.place)]", remedy: remedy)
-        error.ownWords = key + [endpoint.place, recordName, endpoint.address, endpoint.name]
+        error.ownWords = key + [endpoint.seat, recordName, endpoint.address, endpoint.name, "\(endpoint.port)"]
         return error
     }
 

@@ -139,9 +139,9 @@ package struct SSHEndpoint: Sendable, Equatable {
         keyPassphrases.first { KnownHosts.expand($0.key) == file.path }?.value ?? keyPassphrase
     }
 
-    /// `user@address:port`, as messages name it.
-    var place: String {
-        "\(user)@\(address.contains(":") ? "[\(address)]" : address):\(port)"
-            + (proxyCommand.map { " through `\($0)`" } ?? "")
-    }
+    /// `user@address:port`.
+    var seat: String { "\(user)@\(address.contains(":") ? "[\(address)]" : address):\(port)" }
+
+    /// Where it is and how it is come by, as messages name it.
+    var place: String { seat + (proxyCommand.map { " through `\($0)`" } ?? "") }
 }

@@ -77,6 +77,8 @@ import Testing
 
                 n8: not begun, interrupted
 
+                …: what differs from host to host; one host alone (-l HOST) and --format json have it in full
+
                 8 hosts: 3 ok, 1 failed (1 with exit code 2), 1 in doubt, 1 not begun, 2 not reached
 
                 """
@@ -113,11 +115,81 @@ import Testing
         )
     }
 
-    @Test func `a word of the host is left out only where it stands by itself`() {
-        var error = RemoteError(.unreachable, host: "n1", "n1 and n12: n1. [u@n1:22]", remedy: "ask n1")
-        error.ownWords = ["u@n1:22", "n1"]
-        #expect(error.commonMessage == "… and n12: ….")
-        #expect(error.commonRemedy == "ask …")
+    /// As the connection makes it of a host whose sshd is at a port of 127.0.0.1.
+    private func changedKey(_ name: String, _ port: Int, _ fingerprint: String) -> RemoteError {
+        var error = RemoteError(
+            .hostKey,
+            host: name,
+            "THE HOST KEY HAS CHANGED: the server offers ecdsa \(fingerprint), kh:3 has SHA256:old [u@127.0.0.1:\(port)]",
+            remedy: "compare, then: ssh-keyscan -p \(port) -t ecdsa 127.0.0.1 >> kh"
+        )
+        error.ownWords = [fingerprint, "SHA256:old", "kh:3", "u@127.0.0.1:\(port)", "127.0.0.1", name, "\(port)"]
+        return error
+    }
+
+    @Test func `of one host all is told, so that what is to be done can be pasted`() {
+        let text = report([("etm", .failed(changedKey("etm", 2201, "SHA256:new"))), ("n2", Self.ended(0))]).text()
+        #expect(
+            text.contains("offers ecdsa SHA256:new, kh:3 has SHA256:old [u@127.0.0.1:2201]\n"),
+            "\(text)"
+        )
+        #expect(text.contains("then: ssh-keyscan -p 2201 -t ecdsa 127.0.0.1 >> kh\n"))
+        #expect(!text.contains("…"))
+    }
+
+    @Test func `of several hosts nothing is left out but what differs`() {
+        let text = report([
+            ("etm", .failed(changedKey("etm", 2201, "SHA256:new"))),
+            ("n2", .failed(changedKey("n2", 2202, "SHA256:newer"))),
+        ]).text()
+        #expect(
+            text == """
+                etm, n2 (2 hosts): not begun, host key
+                  THE HOST KEY HAS CHANGED: the server offers ecdsa …, kh:3 has SHA256:old
+                  → compare, then: ssh-keyscan -p … -t ecdsa 127.0.0.1 >> kh
+
+                …: what differs from host to host; one host alone (-l HOST) and --format json have it in full
+
+                2 hosts: 0 ok, 2 host key
+
+                """
+        )
+    }
+
+    @Test func `a host with a common word for a name does not lose that word`() {
+        func asking(_ name: String) -> FleetCommand.Outcome {
+            var error = RemoteError(
+                .become,
+                host: name,
+                "the command: sudo: a password is required [me@\(name).lab:22]",
+                remedy: "give a password"
+            )
+            error.ownWords = ["me@\(name).lab:22", "\(name).lab", name]
+            return .failed(error)
+        }
+        let text = report([("a", asking("a")), ("b", asking("b")), ("sudo", asking("sudo"))]).text()
+        #expect(
+            text == """
+                a, b, sudo (3 hosts): not begun, become refused
+                  the command: sudo: a password is required
+                  → give a password
+
+                3 hosts: 0 ok, 3 become refused
+
+                """
+        )
+    }
+
+    @Test func `what differs elsewhere is not told of together`() {
+        func text(_ texts: [String]) -> String? {
+            var common = CommonText("n1 and n12: n1. [u@n1:22]", ownWords: ["u@n1:22", "n1"])
+            for text in texts where !common.take(CommonText(text, ownWords: ["u@n2:22", "n2"])) { return nil }
+            return common.text
+        }
+        #expect(text([]) == "n1 and n12: n1. [u@n1:22]")
+        #expect(text(["n2 and n12: n2. [u@n2:22]"]) == "… and n12: ….")
+        #expect(text(["n2 and n13: n2. [u@n2:22]"]) == nil)
+        #expect(text(["n2 and n12: n2. [u@n2:22] more"]) == nil)
     }
 
     // MARK: - Check
@@ -154,6 +226,26 @@ import Testing
 
                 """
         )
+    }
+
+    @Test func `a remedy that differs from host to host says where it is in full`() {
+        let problems = [
+            HostProblem(changedKey("n1", 2201, "SHA256:a")), HostProblem(changedKey("n2", 2202, "SHA256:b")),
+        ]
+        let both = CheckReport([answer("n1", [problems[0]]), answer("n2", [problems[1]])], of: 2).text(width: nil)
+        #expect(
+            both == """
+                n[1-2] (2 hosts): THE HOST KEY HAS CHANGED: the server offers ecdsa …, kh:3 has SHA256:old; compare, then: \
+                ssh-keyscan -p … -t ecdsa 127.0.0.1 >> kh
+
+                …: what differs from host to host; one host alone (-l HOST) and --format json have it in full
+
+                2 of 2 hosts are not usable
+
+                """
+        )
+        let one = CheckReport([answer("n1", [problems[0]])], of: 1).text(width: nil)
+        #expect(one.contains("ssh-keyscan -p 2201 -t ecdsa 127.0.0.1 >> kh\n"))
     }
 
     @Test func `many hosts that are alike are one row`() {
