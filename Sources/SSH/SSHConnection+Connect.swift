@@ -89,7 +89,11 @@ extension SSHConnection {
             case .waiting where !isVersionSent:
                 // Sends our own version, so that the server's list of algorithms comes with its version.
                 isVersionSent = true
-                if case .failed(let failure) = session.beginHandshake() { throw failure }
+                if case .failed(let failure) = session.beginHandshake() {
+                    // Whoever hung up before has said why, or nothing; whether that is seen by a write is chance.
+                    _ = try greeting.take(from: session.descriptor)
+                    throw failure
+                }
                 continue
             case .waiting: break
             }
@@ -189,11 +193,12 @@ extension SSHConnection {
         if let proxy = session?.proxy, ![.deadlinePassed, .local, .cancelled].contains(failure.kind),
             !Self.isAboutAlgorithms(failure)
         {
+            let said = proxy.lastWords ?? ""
             return error(
                 .unreachable,
-                "no SSH server behind the proxy: \(failure)\(proxy.lastWords.map { "; it said: \($0)" } ?? "")",
-                remedy:
-                    "run the command by hand; it is not asked questions, so what it needs must be in files or an agent"
+                "\(Self.verdict(onProxy: said)): \(failure)\(said.isEmpty ? "" : "; it said: \(said)")",
+                remedy: "run the proxy's command by hand, which stands in the brackets; it is not asked questions, so "
+                    + "what it needs must be in files or an agent"
             )
         }
         switch failure.kind {
@@ -225,7 +230,7 @@ extension SSHConnection {
             return error(
                 .unreachable,
                 "what answers on this port is no SSH server: \(failure)",
-                remedy: "check the port in the inventory"
+                remedy: "give the port of sshd: ansible_port in the inventory, or Port in ~/.ssh/config"
             )
         default:
             return error(
@@ -234,6 +239,13 @@ extension SSHConnection {
                 remedy: "look at the server's log; a firewall can cut new connections too"
             )
         }
+    }
+
+    /// What is wrong where a proxy leads nowhere, by its words, which are OpenSSH's own for a jump host.
+    private static func verdict(onProxy words: String) -> String {
+        if words.contains("Permission denied (") { return "the jump host refused the login" }
+        if words.contains("Host key verification failed") { return "the jump host's key was refused" }
+        return "no SSH server behind the proxy"
     }
 
     private static func isAboutAlgorithms(_ failure: SSHFailure) -> Bool {

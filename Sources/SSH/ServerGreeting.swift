@@ -28,8 +28,10 @@ struct ServerGreeting {
 
     private var words: String? {
         let all = lines + [String(decoding: part, as: UTF8.self)]
-        let said = all.suffix(3).map { $0.filter { !$0.isNewline && $0.isASCII && ($0 >= " ") } }.filter { !$0.isEmpty }
-        return said.isEmpty ? nil : String(said.joined(separator: " / ").prefix(300))
+        let said = all.map { $0.filter { !$0.isNewline && $0.isASCII && ($0 >= " ") } }.filter { !$0.isEmpty }
+        // The first says what it is, the last why it ended.
+        let told = said.count > 3 ? [said[0], "…"] + said.suffix(2) : said
+        return told.isEmpty ? nil : String(told.joined(separator: " / ").prefix(300))
     }
 
     /// Takes the lines that have come, and nothing from the version on.
@@ -50,6 +52,7 @@ struct ServerGreeting {
             let taken = bytes[...(end ?? bytes.index(before: bytes.endIndex))]
             part += taken
             recv(descriptor, &piece, taken.count, 0)
+            if lines.isEmpty, let protocolName { throw SSHFailure(kind: .notSSH, message: "it speaks \(protocolName)") }
             guard !part.contains(0), part.count < Self.longestLine else { throw notSSH("it sends binary data") }
             guard end != nil else { continue }
             lines.append(String(decoding: part, as: UTF8.self))
@@ -58,8 +61,20 @@ struct ServerGreeting {
         }
     }
 
+    /// What the first line begins, where that is known to be something else.
+    ///
+    /// A web server answers our version with a status line, or with a page alone where it takes us for HTTP/0.9; one
+    /// behind TLS with an alert (RFC 8446, 5.1).
+    private var protocolName: String? {
+        let start = String(decoding: part.prefix(32), as: UTF8.self).lowercased()
+        if ["http/", "<!doctype html", "<html"].contains(where: start.hasPrefix) { return "HTTP" }
+        return part.starts(with: [0x15, 0x03]) ? "TLS" : nil
+    }
+
+    /// A server that hangs up with something of ours unread resets the connection, and ends it otherwise: chance alone.
     private func closed(by code: Int32) -> SSHFailure {
-        let how = code == 0 ? "the server closed the connection" : String(cString: strerror(code))
+        let isEnd = [0, ECONNRESET, EPIPE].contains(code)
+        let how = isEnd ? "the server closed the connection" : String(cString: strerror(code))
         return SSHFailure(kind: .noVersion, message: "\(how) before its SSH version\(said)")
     }
 

@@ -117,8 +117,13 @@ struct OddServerTests {
     @Test(arguments: [
         (
             "an HTTP server", "read -r line; printf 'HTTP/1.1 400 Bad Request\\r\\n\\r\\n'; exec cat >/dev/null",
-            "HTTP/1.1 400"
+            "no SSH server: it speaks HTTP"
         ),
+        (
+            "an HTTP server that takes us for an old browser, and hangs up",
+            "read -r line; printf '<!DOCTYPE HTML>\\n<html>\\n<body>Bad request</body>\\n</html>\\n'",
+            "no SSH server: it speaks HTTP"
+        ), ("a TLS server", "read -r line; printf '\\025\\003\\001\\000\\002\\002F'", "no SSH server: it speaks TLS"),
         ("random bytes", "exec cat /dev/urandom", "no SSH server"),
         ("lines without an end", "exec yes hello", "no SSH server: it sends lines without an end, it said: hello"),
         ("one line without an end", "exec tr '\\0' x </dev/zero", "no SSH server"),
@@ -146,6 +151,33 @@ struct OddServerTests {
                 #expect(ContinuousClock.now - started < .seconds(8))
             }
         }
+    }
+
+    @Test func `a connection that is reset is told as one that is closed, and the first line is told of many`() throws {
+        func greeting(_ said: String, leavingUnread isUnread: Bool) throws -> String? {
+            var ends: [Int32] = [-1, -1]
+            #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0, &ends) == 0)
+            defer { close(ends[0]) }
+            // A peer that has not read what was sent to it resets the connection when it goes.
+            if isUnread { #expect(write(ends[0], "x", 1) == 1) }
+            #expect(write(ends[1], said, said.utf8.count) == said.utf8.count)
+            close(ends[1])
+            var greeting = ServerGreeting()
+            do throws(SSHFailure) {
+                _ = try greeting.take(from: ends[0])
+            } catch {
+                #expect(error.kind == .noVersion)
+                return error.message
+            }
+            return nil
+        }
+        let closed = "the server closed the connection before its SSH version"
+        #expect(try greeting("", leavingUnread: false) == closed)
+        #expect(try greeting("", leavingUnread: true) == closed)
+        #expect(
+            try greeting("one\ntwo\nthree\nfour\nfive\n", leavingUnread: false) == closed
+                + ", it said: one / … / four / five"
+        )
     }
 
     @Test func `a banner that libssh2 cannot take is not taken for a refused key`() async throws {

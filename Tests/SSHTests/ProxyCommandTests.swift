@@ -130,6 +130,18 @@ struct ProxyCommandTests {
         }
     }
 
+    @Test func `a jump host that refuses the login is not taken for a host without a server`() async throws {
+        try await SSHServerFixture.with { server in
+            let command = hop(server).replacing(server.path("user_ed25519"), with: server.path("stranger"))
+            let error = await Script.failure(try host(server, through: command))
+            #expect(error?.code == .unreachable)
+            #expect(error?.message.hasPrefix("the jump host refused the login") == true, "\(String(describing: error))")
+            #expect(error?.message.contains("Permission denied (publickey)") == true)
+            // What is to be run by hand.
+            #expect(error?.message.hasSuffix("through `\(command)`]") == true)
+        }
+    }
+
     @Test func `a command that says nothing is given up in time, and ended`() async throws {
         try await SSHServerFixture.with { server in
             let host = try host(server, through: "sh -c 'echo $$ >\(server.path("pid")); exec sleep 1000'") {
