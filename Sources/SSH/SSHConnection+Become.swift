@@ -77,12 +77,23 @@ extension SSHConnection {
     /// The channel came to its end before there was any shell.
     func noShell(_ transfer: ChannelTransfer, _ end: String, _ request: ChannelRequest) -> RemoteError {
         let said = transfer.lastWords
+        let word = said.isEmpty ? "" : "; the node said: \(said)"
+        // sshd's own words (do_pwchange in its session.c).
+        if said.contains("Password change required but no TTY available") {
+            return error(
+                .authentication,
+                "\(request.label): the password of \(endpoint.user) has expired, and the node runs nothing until it is "
+                    + "changed\(word)",
+                remedy: "nothing was begun; change the password: log in by hand with `ssh \(endpoint.user)@"
+                    + "\(endpoint.address)`, or `passwd \(endpoint.user)` as root on the node (chage -l tells its age)"
+            )
+        }
         return error(
             .unreachable,
-            "\(request.label): the login shell of \(endpoint.user) does not run commands (\(end))"
-                + (said.isEmpty ? "" : "; the node said: \(said)"),
-            remedy: "nothing was begun; give \(endpoint.user) a shell that runs commands (chsh), and a key without "
-                + "`command=` or ForceCommand, or name another ansible_user"
+            "\(request.label): the login shell of \(endpoint.user) does not run commands (\(end))\(word)",
+            remedy: "nothing was begun; let no start-up file end the shell (~/.bashrc, ~/.profile, /etc/profile), give "
+                + "\(endpoint.user) a shell that runs commands (chsh), and a key without `command=` or ForceCommand, or "
+                + "name another ansible_user"
         )
     }
 

@@ -98,6 +98,15 @@ struct LoginShellTests {
         }
     }
 
+    @Test func `a start-up file that ends the shell is named`() async throws {
+        try await with(Shell(path: "/bin/bash", file: ".bashrc", text: "exit 3\n")) { server, user in
+            let error = await Script.failure(try host(server, user), "echo ran >\(server.path("ran"))")
+            #expect(error?.isNotBegun == true)
+            #expect(error?.remedy?.contains("~/.bashrc") == true, "\(String(describing: error))")
+            #expect(server.read("ran").isEmpty)
+        }
+    }
+
     @Test(arguments: [true, false])
     func `a command that the server forces is told as one`(_ isOfKey: Bool) async throws {
         let options = isOfKey ? [] : ["ForceCommand echo only this"]
