@@ -22,6 +22,8 @@ struct PrivateKeyFile {
     var state: State
     /// Like `ssh-ed25519`; nil where the file does not say without its passphrase.
     var type: String?
+    /// What it is encrypted with, where the file says so in the clear.
+    var cipher: String?
     /// The public key, where the file has it in the clear.
     var publicKey: [UInt8]?
 
@@ -110,6 +112,9 @@ struct PrivateKeyFile {
         }
         publicKey = key
         type = HostKey(blob: key).type
-        if cipher != Array("none".utf8) { state = .encrypted }
+        if cipher != Array("none".utf8) {
+            state = .encrypted
+            self.cipher = String(decoding: cipher, as: UTF8.self)
+        }
     }
 }

@@ -9,56 +9,62 @@ import Remote
 extension SSHConnection {
     /// Tries the methods in their order.
     func authenticate(until deadline: ContinuousClock.Instant) async throws(RemoteError) {
-        var tried: [String] = []
-        if isPasswordRefused { tried.append("the password was refused before, and is not told again") }
+        var tries = LoginTries()
+        if isPasswordRefused { tries.note("the password was refused before, and is not told again", .admission) }
         do throws(SSHFailure) {
             for method in endpoint.methods {
                 let isIn =
                     method == .publicKey
-                    ? try await authenticateWithKeys(until: deadline, &tried)
-                    : try await authenticate(byPassword: method, until: deadline, &tried)
+                    ? try await authenticateWithKeys(until: deadline, &tries)
+                    : try await authenticate(byPassword: method, until: deadline, &tries)
                 if isIn { return }
             }
             if endpoint.password == nil, endpoint.methods.contains(where: { $0 != .publicKey }) {
-                tried.append("no password was given")
+                tries.note("no password was given")
             }
         } catch {
-            let sofar = tried.isEmpty ? "" : "; before that: " + tried.joined(separator: "; ")
-            guard case .libssh2 = error.kind else {
-                throw self.error(.unreachable, "\(error)\(sofar)", remedy: "nothing was begun; try again")
-            }
-            throw self.error(
-                .authentication,
-                "the server ended the connection during authentication: \(error)\(sofar)",
-                remedy:
-                    "name the one right key for this host, as the server counts each key tried (MaxAuthTries); and look "
-                    + "at its log: libssh2 takes no Banner of more than 32 KiB"
-            )
+            throw hangUp(error, tries)
         }
-        throw await refusal(tried, until: deadline)
+        throw await refusal(tries, until: deadline)
+    }
+
+    /// The connection broke before anybody was let in.
+    private func hangUp(_ failure: SSHFailure, _ tries: LoginTries) -> RemoteError {
+        let sofar = tries.words.isEmpty ? "" : "; before that: " + tries.text
+        guard case .libssh2 = failure.kind else {
+            return error(.unreachable, "\(failure)\(sofar)", remedy: "nothing was begun; try again")
+        }
+        let at = tries.current.map { ", with \($0) in hand" } ?? ""
+        // What libssh2 was waiting for is said by that.
+        let words = failure.message.hasPrefix("Waiting for") && !at.isEmpty ? "" : ": \(failure)"
+        return error(
+            .authentication,
+            "the server ended the connection during authentication\(at)\(words)\(sofar)",
+            remedy: tries.remedyAgainstHangUp
+        )
     }
 
     /// Tries the configured key files, then the agent, then, where none is configured, the usual files.
     private func authenticateWithKeys(
         until deadline: ContinuousClock.Instant,
-        _ tried: inout [String]
+        _ tries: inout LoginTries
     ) async throws(SSHFailure) -> Bool {
         let configured = endpoint.privateKeyFiles.map { PrivateKeyFile(inspecting: $0) }
         let isUsual = configured.isEmpty && endpoint.triesUsualKeys
         let usual = isUsual ? PrivateKeyFile.usual.map { PrivateKeyFile(inspecting: $0) } : []
-        if try await authenticate(with: configured, until: deadline, &tried) { return true }
-        if endpoint.useAgent, try await authenticateWithAgent(configured + usual, until: deadline, &tried) {
+        if try await authenticate(with: configured, until: deadline, &tries) { return true }
+        if endpoint.useAgent, try await authenticateWithAgent(configured + usual, until: deadline, &tries) {
             return true
         }
         if isUsual {
             let found = usual.filter { $0.state != .missing }
-            if found.isEmpty { tried.append("no key in \(PrivateKeyFile.usual.joined(separator: ", "))") }
-            if try await authenticate(with: found, until: deadline, &tried) { return true }
+            if found.isEmpty { tries.note("no key in \(PrivateKeyFile.usual.joined(separator: ", "))", .admission) }
+            if try await authenticate(with: found, until: deadline, &tries) { return true }
         }
         return false
     }
 
-    private func refusal(_ tried: [String], until deadline: ContinuousClock.Instant) async -> RemoteError {
+    private func refusal(_ tries: LoginTries, until deadline: ContinuousClock.Instant) async -> RemoteError {
         var methods = ""
         if let session,
             let list = try? await drive(
@@ -71,14 +77,17 @@ extension SSHConnection {
         {
             methods = "; the server takes \(list)"
         }
+        let tried = tries.words.isEmpty ? "nothing" : tries.text
+        let login = LoginTries.Login(
+            user: endpoint.user,
+            address: endpoint.address,
+            recordName: recordName,
+            recordFile: KnownHosts.expand(knownHostsFiles[0])
+        )
         return error(
             .authentication,
-            "user \(endpoint.user) was not let in. Tried: \(tried.isEmpty ? "nothing" : tried.joined(separator: "; "))\(methods)",
-            remedy:
-                "put the public key into ~\(endpoint.user)/.ssh/authorized_keys on the node, or name the right key and user "
-                + "in the inventory (ansible_ssh_private_key_file, ansible_user) or in ~/.ssh/config, or give the password "
-                + "(-k, --connection-password-file); "
-                + "`pawl ssh-config` shows what is read"
+            "user \(endpoint.user) was not let in. Tried: \(tried)\(methods)",
+            remedy: tries.remedy(login)
         )
     }
 
@@ -87,36 +96,59 @@ extension SSHConnection {
     private func authenticate(
         with files: [PrivateKeyFile],
         until deadline: ContinuousClock.Instant,
-        _ tried: inout [String]
+        _ tries: inout LoginTries
     ) async throws(SSHFailure) -> Bool {
         for file in files {
             switch file.state {
-            case .missing: tried.append("\(file.path): no such file")
-            case .unreadable(let reason): tried.append("\(file.path): \(reason)")
-            case .notAKey: tried.append("\(file.path): not a private key that libssh2 can read")
-            case .publicOnly: tried.append("\(file.path): a public key, whose private key the agent must have")
+            case .missing: tries.note("\(file.path): no such file", .admission)
+            case .unreadable(let reason): tries.note("\(file.path): \(reason)", .file(file.path))
+            case .notAKey: tries.note("\(file.path): not a private key that libssh2 can read", .file(file.path))
+            case .publicOnly:
+                tries.note("\(file.path): a public key, whose private key the agent must have", .admission)
+            case .encrypted where !canRead(file.cipher):
+                let cipher = file.cipher ?? "a cipher"
+                tries.note(
+                    "\(file.path): encrypted with \(cipher), which libssh2 \(SessionHandle.libssh2Version) cannot read",
+                    .cipher(file: file.path)
+                )
             case .encrypted where endpoint.passphrase(of: file) == nil:
-                tried.append(
-                    "\(file.path): has a passphrase; load it into the agent with ssh-add, or give --key-passphrase-file"
+                tries.note(
+                    "\(file.path): has a passphrase; load it into the agent with ssh-add, or give --key-passphrase-file",
+                    .passphrase
                 )
             case .encrypted, .usable:
-                if try await attemptCertificates(of: file, until: deadline, &tried) { return true }
+                tries.current = "key \(file.path)"
+                if try await attemptCertificates(of: file, until: deadline, &tries) { return true }
                 guard let failure = try await attemptKey(file, until: deadline) else { return true }
-                let isLocked = file.state == .encrypted && !Self.isServers(failure)
-                tried.append(
-                    isLocked
-                        ? "\(file.path): the passphrase does not open it, or libssh2 cannot read its form (\(failure))"
-                        : explain(failure, "key \(file.path)", type: file.type)
-                )
+                note(failure, of: file, &tries)
             }
         }
         return false
     }
 
+    private func note(_ failure: SSHFailure, of file: PrivateKeyFile, _ tries: inout LoginTries) {
+        if Self.isServers(failure) {
+            explain(failure, "key \(file.path)", type: file.type, &tries)
+        } else if file.state == .encrypted {
+            tries.note(
+                "\(file.path): the passphrase does not open it, or libssh2 cannot read its form (\(failure))",
+                .passphrase
+            )
+        } else {
+            explain(failure, "key \(file.path)", type: file.type, &tries, .file(file.path))
+        }
+    }
+
+    /// Whether libssh2 has the cipher that a key is encrypted with; it reads keys with those of its connections.
+    private func canRead(_ cipher: String?) -> Bool {
+        guard let cipher, let session else { return true }
+        return session.supportedMethods(.cipher).contains(cipher)
+    }
+
     private func attemptCertificates(
         of file: PrivateKeyFile,
         until deadline: ContinuousClock.Instant,
-        _ tried: inout [String]
+        _ tries: inout LoginTries
     ) async throws(SSHFailure) -> Bool {
         let named = endpoint.certificateFiles.compactMap { CertificateFile(reading: $0) }
         let usesNamed = !endpoint.certificateFiles.isEmpty
@@ -126,7 +158,7 @@ extension SSHConnection {
             }
             let isLacking = !certificate.type.hasPrefix("ecdsa-") && !SessionHandle.signsRSAWithSHA2
             let word = isLacking ? " (libssh2 \(SessionHandle.libssh2Version) takes those of ecdsa keys only)" : ""
-            tried.append("certificate \(certificate.path): \(failure)\(word)")
+            tries.note(refused: "certificate \(certificate.path): \(failure)\(word)")
         }
         return false
     }
@@ -175,11 +207,22 @@ extension SSHConnection {
             || failure.kind == .libssh2(LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
     }
 
-    private nonisolated func explain(_ failure: SSHFailure, _ what: String, type: String?) -> String {
-        guard type == "ssh-rsa", !SessionHandle.signsRSAWithSHA2 else { return "\(what): \(failure)" }
-        return
-            "\(what): \(failure) (libssh2 \(SessionHandle.libssh2Version) cannot sign RSA with SHA-2, which servers ask "
-            + "for since OpenSSH 8.8: use an ed25519 or ecdsa key, or libssh2 1.11 or later)"
+    private nonisolated func explain(
+        _ failure: SSHFailure,
+        _ what: String,
+        type: String?,
+        _ tries: inout LoginTries,
+        _ cure: LoginTries.Cure = .admission
+    ) {
+        guard type == "ssh-rsa", !SessionHandle.signsRSAWithSHA2 else {
+            tries.note(refused: "\(what): \(failure)", cure)
+            return
+        }
+        tries.note(
+            refused: "\(what): \(failure) (libssh2 \(SessionHandle.libssh2Version) cannot sign RSA with SHA-2, which "
+                + "servers ask for since OpenSSH 8.8: use an ed25519 or ecdsa key, or libssh2 1.11 or later)",
+            .keyType
+        )
     }
 
     // MARK: - Agent
@@ -187,17 +230,17 @@ extension SSHConnection {
     private func authenticateWithAgent(
         _ configured: [PrivateKeyFile],
         until deadline: ContinuousClock.Instant,
-        _ tried: inout [String]
+        _ tries: inout LoginTries
     ) async throws(SSHFailure) -> Bool {
         let path = endpoint.agentPath
         guard !path.isEmpty else {
-            tried.append("no agent (SSH_AUTH_SOCK is not set)")
+            tries.note("no agent (SSH_AUTH_SOCK is not set)")
             return false
         }
         do throws(SSHFailure) {
             let agent = try SSHAgentClient(path: path, loop: loop, deadline: min(deadline, .now + limits.agent))
             var identities = try await agent.identities()
-            if identities.isEmpty { tried.append("the agent has no keys") }
+            if identities.isEmpty { tries.note("the agent has no keys") }
             // Those that belong to a configured file first: the server allows only some tries.
             let wanted = configured.compactMap(\.publicKey)
             let others = identities.filter { !wanted.contains($0.publicKey) }
@@ -205,18 +248,18 @@ extension SSHConnection {
             if !endpoint.identitiesOnly {
                 identities += others
             } else if !others.isEmpty {
-                tried.append("\(others.count) more of the agent's keys were left alone (IdentitiesOnly)")
+                tries.note("\(others.count) more of the agent's keys were left alone (IdentitiesOnly)")
             }
             for identity in identities.prefix(limits.agentKeys) {
+                tries.current = "agent's key \(identity.comment)"
                 guard let failure = try await attempt(identity, agent, until: deadline) else { return true }
-                tried.append(
-                    explain(failure, "agent's key \(identity.comment)", type: HostKey(blob: identity.publicKey).type)
-                )
+                let type = HostKey(blob: identity.publicKey).type
+                explain(failure, "agent's key \(identity.comment)", type: type, &tries)
             }
         } catch {
             if case .libssh2 = error.kind { throw error }
             if error.kind == .cancelled { throw error }
-            tried.append("the agent: \(error)")
+            tries.note("the agent: \(error)")
         }
         return false
     }

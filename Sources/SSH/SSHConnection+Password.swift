@@ -14,18 +14,19 @@ extension SSHConnection {
     func authenticate(
         byPassword method: SSHEndpoint.AuthenticationMethod,
         until deadline: ContinuousClock.Instant,
-        _ tried: inout [String]
+        _ tries: inout LoginTries
     ) async throws(SSHFailure) -> Bool {
         guard let password = endpoint.password, let session, !isPasswordRefused else { return false }
         guard !isHostKeyChanged else {
             let why = "\(method.rawValue): not told the password, because the server's key is not the one on record"
-            tried.append(why + " (somebody may be in between)")
+            tries.note(why + " (somebody may be in between)", .record)
             return false
         }
         let user = endpoint.user
+        tries.current = "the password"
         if method == .password {
             guard try await takesPassword(until: deadline) else {
-                tried.append("password: the server lets nobody in by it")
+                tries.note("password: the server lets nobody in by it", .admission)
                 return false
             }
             do throws(SSHFailure) {
@@ -36,7 +37,8 @@ extension SSHConnection {
             } catch {
                 let failure = try Self.refusedPassword(error)
                 isPasswordRefused = failure.kind == .libssh2(LIBSSH2_ERROR_AUTHENTICATION_FAILED)
-                tried.append("password: \(Self.words(for: failure))")
+                let isExpired = failure.kind == .libssh2(LIBSSH2_ERROR_PASSWORD_EXPIRED)
+                tries.note(refused: "password: \(Self.words(for: failure))", isExpired ? .passwordChange : .admission)
                 return false
             }
         }
@@ -48,11 +50,15 @@ extension SSHConnection {
             let failure = try Self.refusedPassword(error)
             isPasswordRefused = answers.isTold || !answers.otherQuestions.isEmpty
             if answers.otherQuestions.isEmpty {
-                tried.append("keyboard-interactive: \(answers.isTold ? "the password was not taken" : "\(failure)")")
+                let word = answers.isTold ? "the password was not taken" : "\(failure)"
+                tries.note(refused: "keyboard-interactive: \(word)")
             } else {
-                let questions = answers.otherQuestions.map { "`\($0)`" }.joined(separator: ", ")
+                let questions = answers.otherQuestions.map { "`\(Self.line($0))`" }.joined(separator: ", ")
                 let besides = answers.isTold ? "besides the password " : ""
-                tried.append("keyboard-interactive: \(besides)the server asks \(questions), which pawl cannot answer")
+                tries.note(
+                    refused: "keyboard-interactive: \(besides)the server asks \(questions), which pawl cannot answer",
+                    answers.otherQuestions.contains(where: PasswordQuestion.isForChange) ? .passwordChange : .question
+                )
             }
             return false
         }
@@ -68,6 +74,10 @@ extension SSHConnection {
             session.authenticationMethods(user: user)
         }
         return methods.split(separator: ",").contains("password")
+    }
+
+    private static func line(_ question: String) -> String {
+        question.split(whereSeparator: \.isNewline).joined(separator: " ")
     }
 
     private static func words(for failure: SSHFailure) -> String {

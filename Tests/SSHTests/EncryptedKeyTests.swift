@@ -61,12 +61,43 @@ struct EncryptedKeyTests {
             #expect(wrong?.code == .authentication)
             #expect(wrong?.message.contains("the passphrase does not open it") == true, "\(String(describing: wrong))")
             #expect(wrong?.message.contains("not this one") == false)
+            #expect(wrong?.remedy?.contains("right passphrase") == true)
+            #expect(wrong?.remedy?.contains("authorized_keys") == false, "\(String(describing: wrong))")
             let none = try await error(nil)
             #expect(none?.message.contains("has a passphrase") == true)
             #expect(none?.message.contains("--key-passphrase-file") == true)
             try server.write("authorized_keys", "")
             let stranger = try await error(Self.passphrase)
             #expect(stranger?.message.contains("does not open it") == false, "\(String(describing: stranger))")
+            #expect(stranger?.remedy?.contains("authorized_keys") == true)
+        }
+    }
+
+    /// Ciphers that ssh-keygen has and libssh2 has not, of those that are named in the clear.
+    @Test(arguments: ["chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com"])
+    func `a cipher that libssh2 cannot read is named, and the remedy helps`(_ cipher: String) async throws {
+        try await with("-t ed25519 -Z \(cipher)") { server, key in
+            func host() throws -> SSHHost {
+                try server.host {
+                    $0.privateKeyFiles = [key]
+                    $0.keyPassphrase = Secret(Self.passphrase)
+                }
+            }
+            if let error = await Script.failure(try host()) {
+                #expect(error.code == .authentication)
+                #expect(error.message.contains("encrypted with \(cipher), which libssh2"), "\(error)")
+                #expect(error.remedy?.contains("ssh-keygen -p -Z aes256-ctr -f \(key)") == true, "\(error)")
+                #expect(error.remedy?.contains("authorized_keys") == false, "\(error)")
+            } else {
+                #expect(cipher == "aes256-gcm@openssh.com", "libssh2 1.11 has that one")
+            }
+            try await SSHServerFixture.sh(
+                """
+                cd '\(server.directory)'
+                ssh-keygen -q -p -Z aes256-ctr -P "$(cat phrase)" -N "$(cat phrase)" -f '\(key)' >/dev/null
+                """
+            )
+            #expect(try await Script.output(try host(), "echo in") == "in\n")
         }
     }
 

@@ -147,6 +147,50 @@ struct PasswordTests {
                 ["urrent password", "change required", "expired"].contains { error?.message.contains($0) == true },
                 "\(String(describing: error))"
             )
+            #expect(error?.remedy?.contains("change the password") == true, "\(String(describing: error))")
+            #expect(error?.description.contains("\n") == false)
+        }
+    }
+
+    /// PAM's account management says no after the key was accepted, and sshd hangs up.
+    @Test func `an account that has expired is not put down to the number of keys`() async throws {
+        try await with(["UsePAM yes"]) { server, user in
+            try await SSHServerFixture.sh("usermod -e 1970-01-02 \(user.name)")
+            func error(_ keys: [String]) async throws -> RemoteError? {
+                await Script.failure(
+                    try server.host {
+                        $0.user = user.name
+                        $0.privateKeyFiles = keys.map(server.path)
+                    }
+                )
+            }
+            let one = try await error(["user_ed25519"])
+            #expect(one?.code == .authentication)
+            #expect(
+                one?.message.contains("with key \(server.path("user_ed25519")) in hand") == true,
+                "\(String(describing: one))"
+            )
+            #expect(one?.message.contains("Waiting for") == false)
+            #expect(one?.remedy?.contains("expired or locked") == true)
+            #expect(one?.remedy?.contains("MaxAuthTries") == false)
+            let second = try await error(["stranger", "user_ed25519"])
+            #expect(second?.remedy?.hasPrefix("name the one right key") == true, "\(String(describing: second))")
+            #expect(second?.remedy?.contains("expired or locked") == true)
+        }
+    }
+
+    @Test func `a password that has expired is told as one to whom a key let in`() async throws {
+        try await with(["UsePAM yes"]) { server, user in
+            try await SSHServerFixture.sh("chage -d 0 \(user.name)")
+            let error = await Script.failure(try server.host { $0.user = user.name })
+            #expect(error?.code == .authentication)
+            #expect(error?.isNotBegun == true)
+            #expect(
+                error?.message.contains("the password of \(user.name) has expired") == true,
+                "\(String(describing: error))"
+            )
+            #expect(error?.remedy?.contains("passwd \(user.name)") == true)
+            #expect(error?.remedy?.contains("chsh") == false)
         }
     }
 
