@@ -16,6 +16,8 @@ struct BecomeDialogue {
 
     /// How many times a password was asked for.
     private(set) var questions = 0
+    /// Whose password was asked for, where the question says that in the form of ours; nil where it does not.
+    private(set) var asked: String?
     /// What was asked that is no question for a password, in its words; not answered, and perhaps no question at all.
     private(set) var oddQuestion: String?
     private let password: Secret?
@@ -41,7 +43,16 @@ struct BecomeDialogue {
             return nil
         }
         questions += 1
+        asked = asked ?? Self.whose(question)
         guard questions == 1, let password else { return .endOfInput }
         return .line(Array(password.reveal().utf8) + [UInt8(ascii: "\n")])
+    }
+
+    /// The name in `pawl-NONCE password for NAME:`; a sudo that knows no `%p` leaves that as it is.
+    private static func whose(_ question: String) -> String? {
+        guard question.hasPrefix("pawl-"), let range = question.range(of: " password for "), question.hasSuffix(":")
+        else { return nil }
+        let name = question[range.upperBound...].dropLast()
+        return name.isEmpty || name.contains("%") ? nil : String(name)
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Fleet
+import Foundation
 import Remote
 
 /// Why `sudo`, `su` or `doas` gave no shell: what it said, sorted by what is to be done about it.
@@ -31,11 +32,15 @@ struct BecomeRefusal {
     var elevation: Elevation
     /// Its own words.
     var said: String
+    /// Whose password it asked for, where it told.
+    private var asked: String?
 
     /// Sorts what was said by programs that speak English (`LC_ALL=C`).
     init(_ elevation: Elevation, said: String, exitCode: Int, _ dialogue: BecomeDialogue) {
         self.elevation = elevation
-        self.said = said.isEmpty ? "exit code \(exitCode)" : said
+        asked = dialogue.asked
+        let words = elevation.hasPassword && dialogue.questions > 0 ? Self.leavingOut(Self.lacking, of: said) : said
+        self.said = words.isEmpty ? "exit code \(exitCode)" : words
         func holds(_ words: String...) -> Bool { words.contains { said.contains($0) } }
         if holds("must have a tty", "must be run from a terminal") {
             kind = .terminalNeeded
@@ -70,7 +75,15 @@ struct BecomeRefusal {
     init(_ elevation: Elevation, said: String, after time: Duration, _ dialogue: BecomeDialogue) {
         self.elevation = elevation
         self.said = said
+        asked = dialogue.asked
         kind = dialogue.oddQuestion.map { .otherQuestion($0) } ?? .silent(time)
+    }
+
+    /// What sudo says when it asks again and hears the end of the input, as if there had been no password at all.
+    private static let lacking = "no password was provided"
+
+    private static func leavingOut(_ words: String, of said: String) -> String {
+        said.components(separatedBy: " / ").filter { !$0.hasSuffix(words) }.joined(separator: " / ")
     }
 
     /// What is wrong, in one line, without the name of the command.
@@ -97,10 +110,10 @@ struct BecomeRefusal {
             switch kind {
             case .passwordNeeded:
                 "give \(whose(login)) with -K, --become-password-file or ansible_become_password"
-                    + (elevation.method == .sudo ? ", or a rule without one (\(rule(login)))" : "")
+                    + (elevation.method == .sudo ? " (\(others)), or a rule without one (\(rule(login)))" : "")
             case .passwordWrong:
                 "give \(whose(login)) with -K, --become-password-file or ansible_become_password; it was tried once, "
-                    + "so that the account is not locked"
+                    + "so that the account is not locked" + (isOthers(login) ? "; \(others)" : "")
             case .otherQuestion, .silent:
                 "log in by hand and see what it asks; a rule without a question lets pawl in (\(rule(login)))"
             case .terminalNeeded: "use ansible_become_method: sudo, which is given one, or take that demand back"
@@ -116,8 +129,13 @@ struct BecomeRefusal {
     }
 
     private func whose(_ login: String) -> String {
-        "the password of \(elevation.method == .su ? elevation.user : login)"
+        "the password of \(asked ?? (elevation.method == .su ? elevation.user : login))"
     }
+
+    /// Whether sudo asks for a password that is not the login user's, or may have done so without a word of it.
+    private func isOthers(_ login: String) -> Bool { elevation.method == .sudo && asked != login }
+
+    private var others: String { "targetpw, rootpw or runaspw in its sudoers asks for the other user's or root's" }
 
     private func rule(_ login: String) -> String {
         switch elevation.method {

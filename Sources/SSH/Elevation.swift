@@ -58,8 +58,10 @@ struct Elevation: Hashable {
     }
 
     /// -n: never ask; a question would wait for an answer that nobody gives.
+    ///
+    /// %p: whose password is asked for, which is not always the login user's (sudoers(5), `targetpw`).
     private func sudo(_ nonce: String) -> String {
-        hasPassword ? #"\#(program) -S -p "pawl-\#(nonce) password: " -H"# : "\(program) -n -H"
+        hasPassword ? #"\#(program) -S -p "pawl-\#(nonce) password for %p: " -H"# : "\(program) -n -H"
     }
 
     private func su(_ program: String) -> String { #"\#(program) -s /bin/sh -c "$1" -- "$3" sh "$2""# }

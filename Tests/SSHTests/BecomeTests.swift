@@ -35,6 +35,7 @@ struct BecomeTests {
             Way(method: .sudo, sudo: ["USER ALL=(ALL:ALL) ALL"]),
             Way(method: .sudo, sudo: ["USER ALL=(ALL:ALL) ALL", "Defaults:USER requiretty"]),
             Way(method: .sudo, sudo: ["USER ALL=(ALL:ALL) ALL", "Defaults:USER requiretty, use_pty"]),
+            Way(method: .sudo, sudo: ["USER ALL=(ALL:ALL) ALL", "Defaults:USER targetpw"]),
             Way(method: .sudo, sudo: ["USER ALL=(ALL:ALL) ALL", "Defaults:USER passprompt=\"Speak, %u:\""]),
             Way(method: .su),
             Way(method: .doas, doas: ["permit USER as TARGET"]),
@@ -107,6 +108,16 @@ struct BecomeTests {
             #expect(error?.message.contains("did not take the password of") == true, "\(error?.message ?? "")")
             #expect(error?.message.contains("not it") == false)
             if way.method == .sudo { #expect(error?.message.contains("1 incorrect password attempt") == true) }
+            // One was, and it was wrong.
+            #expect(error?.message.contains("no password was provided") == false, "\(error?.message ?? "")")
+            let isTargets = way.method == .su || way.sudo.contains { $0.contains("targetpw") }
+            #expect(
+                error?.message.contains("password of \(isTargets ? target.name : login.name)") == true,
+                "\(error?.message ?? "")"
+            )
+            if way.method == .sudo {
+                #expect(error?.remedy?.contains("targetpw") == isTargets, "\(error?.remedy ?? "")")
+            }
             #expect(ContinuousClock.now - started < .seconds(15))
             #expect(server.read("ran").isEmpty)
         }
