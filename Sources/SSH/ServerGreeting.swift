@@ -45,6 +45,7 @@ struct ServerGreeting {
             }
             let bytes = piece.prefix(count)
             if part.isEmpty {
+                if isOld(bytes) { throw SSHFailure(kind: .notSSH, message: "it speaks version 1 of SSH only") }
                 if bytes.starts(with: Self.version) { return .version }
                 if Self.version.starts(with: bytes) { return .almostVersion }
             }
@@ -59,6 +60,12 @@ struct ServerGreeting {
             part = []
             guard lines.count <= Self.mostLines else { throw notSSH("it sends lines without an end") }
         }
+    }
+
+    /// Whether it is a version before 2; `1.99` is that of a server that has both (RFC 4253, 5.1).
+    private func isOld(_ bytes: ArraySlice<UInt8>) -> Bool {
+        let start = String(decoding: bytes.prefix(8), as: UTF8.self)
+        return start.count == 8 && start.hasPrefix("SSH-1.") && !start.hasPrefix("SSH-1.99")
     }
 
     /// What the first line begins, where that is known to be something else.

@@ -124,7 +124,10 @@ struct OddServerTests {
             "read -r line; printf '<!DOCTYPE HTML>\\n<html>\\n<body>Bad request</body>\\n</html>\\n'",
             "no SSH server: it speaks HTTP"
         ), ("a TLS server", "read -r line; printf '\\025\\003\\001\\000\\002\\002F'", "no SSH server: it speaks TLS"),
-        ("random bytes", "exec cat /dev/urandom", "no SSH server"),
+        (
+            "a server of before 1999", "printf 'SSH-1.5-OpenSSH_3\\n'; exec cat >/dev/null",
+            "no SSH server: it speaks version 1 of SSH only"
+        ), ("random bytes", "exec cat /dev/urandom", "no SSH server"),
         ("lines without an end", "exec yes hello", "no SSH server: it sends lines without an end, it said: hello"),
         ("one line without an end", "exec tr '\\0' x </dev/zero", "no SSH server"),
         ("nothing", "exec cat >/dev/null", "no SSH server answered within"),
