@@ -167,7 +167,7 @@ package struct Upload: Action {
             do {
                 return try await host.upload(transfer)
             } catch {
-                guard triesLeft > 0, [.unreachable, .inDoubt].contains(error.code), !Task.isCancelled else {
+                guard triesLeft > 0, [.unreachable, .shell, .inDoubt].contains(error.code), !Task.isCancelled else {
                     throw ActionFailure(error)
                 }
                 context.progress("connection lost (\(error.message)); going on")

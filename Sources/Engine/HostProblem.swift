@@ -8,6 +8,7 @@ package struct HostProblem: Sendable, Codable {
         case unreachable
         case hostKey = "host_key"
         case authentication
+        case shell
         case become
         case inDoubt = "in_doubt"
         case missingTool = "missing_tool"
@@ -55,6 +56,7 @@ package struct HostProblem: Sendable, Codable {
             case .hostKey: .hostKey
             case .authentication: .authentication
             case .become: .become
+            case .shell: .shell
             case .inDoubt: .inDoubt
             default: .unreachable
             }

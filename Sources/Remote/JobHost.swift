@@ -149,7 +149,7 @@ package struct JobHost: RemoteHost {
 
     /// Whether calling again may help: a node that comes up refuses logins for a while.
     private static func mayPass(_ error: RemoteError) -> Bool {
-        [.unreachable, .inDoubt, .transfer, .authentication].contains(error.code)
+        [.unreachable, .shell, .inDoubt, .transfer, .authentication].contains(error.code)
     }
 
     /// Runs a command about the job, and reads what it says of it.

@@ -4,7 +4,7 @@
 package struct RemoteError: Error, Sendable, CustomStringConvertible {
     package struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Kind: String {
-            case unreachable, hostKey, authentication, become, inDoubt, refused, fenced, unrecorded, transfer
+            case unreachable, hostKey, authentication, shell, become, inDoubt, refused, fenced, unrecorded, transfer
         }
         private let kind: Kind
 
@@ -14,6 +14,8 @@ package struct RemoteError: Error, Sendable, CustomStringConvertible {
         package static let hostKey = Code(kind: .hostKey)
         /// No key, agent or password was accepted.
         package static let authentication = Code(kind: .authentication)
+        /// Reached and let in, and the server or the login shell runs no commands; the command was not begun.
+        package static let shell = Code(kind: .shell)
         /// Another user was not become, by `sudo`, `su` or `doas`; the command was not begun.
         package static let become = Code(kind: .become)
         /// The command may have begun, and nobody saw its end: connection lost, deadline passed, no trailer.

@@ -113,6 +113,7 @@ package struct FleetReport: Sendable {
         case .unreachable: "not reached"
         case .hostKey: "host key"
         case .authentication: "not let in"
+        case .shell: "no shell"
         case .become: "become refused"
         default: code.description
         }

@@ -89,7 +89,7 @@ extension SSHConnection {
             )
         }
         return error(
-            .unreachable,
+            .shell,
             "\(request.label): the login shell of \(endpoint.user) does not run commands (\(end))\(word)",
             remedy: "nothing was begun; let no start-up file end the shell (~/.bashrc, ~/.profile, /etc/profile), give "
                 + "\(endpoint.user) a shell that runs commands (chsh), and a key without `command=` or ForceCommand, or "
@@ -105,7 +105,7 @@ extension SSHConnection {
         }
         let words = said.isEmpty ? "said nothing" : "did not begin a shell; it said: \(said)"
         return error(
-            .unreachable,
+            .shell,
             "\(request.label): the login shell of \(endpoint.user) \(words), for \(time.inWords)",
             remedy: "nothing was begun; its start-up files may be waiting for something: log in by hand with "
                 + "`ssh \(endpoint.user)@\(endpoint.address) true`, and let them ask and print in interactive shells only"

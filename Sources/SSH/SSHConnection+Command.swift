@@ -278,7 +278,7 @@ extension SSHConnection {
     {
         if failure.kind == .libssh2(LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED) {
             return error(
-                .unreachable,
+                .shell,
                 "\(request.label): the server refuses to run commands",
                 remedy: "nothing was begun"
             )

@@ -261,6 +261,12 @@ import Testing
         )
     }
 
+    @Test func `a host that lets in and runs nothing was reached`() {
+        let error = RemoteError(.shell, host: "n1", "the login shell of me does not run commands")
+        #expect(report([("n1", .failed(error))]).text().hasSuffix("1 host: 0 ok, 1 no shell\n"))
+        #expect(HostProblem(error).kind == .shell)
+    }
+
     // MARK: - Progress
 
     @Test func `what is quick says nothing, a terminal has one line that goes again, a log has one now and then`() async

@@ -91,6 +91,7 @@ struct LoginShellTests {
     func `a shell that runs no commands is told as one`(_ shell: String, words: String) async throws {
         try await with(Shell(path: shell)) { server, user in
             let error = await Script.failure(try host(server, user))
+            #expect(error?.code == .shell)
             #expect(error?.isNotBegun == true)
             #expect(error?.message.contains("the login shell of \(user.name) does not run commands") == true)
             #expect(error?.message.contains(words) == true, "\(String(describing: error))")
@@ -101,6 +102,7 @@ struct LoginShellTests {
     @Test func `a start-up file that ends the shell is named`() async throws {
         try await with(Shell(path: "/bin/bash", file: ".bashrc", text: "exit 3\n")) { server, user in
             let error = await Script.failure(try host(server, user), "echo ran >\(server.path("ran"))")
+            #expect(error?.code == .shell)
             #expect(error?.isNotBegun == true)
             #expect(error?.remedy?.contains("~/.bashrc") == true, "\(String(describing: error))")
             #expect(server.read("ran").isEmpty)
@@ -118,6 +120,7 @@ struct LoginShellTests {
                 )
             }
             let error = await Script.failure(try host(server, user), "echo ran >\(server.path("ran"))")
+            #expect(error?.code == .shell)
             #expect(error?.isNotBegun == true)
             #expect(error?.message.contains("only this") == true, "\(String(describing: error))")
             #expect(error?.remedy?.contains("ForceCommand") == true)
@@ -139,6 +142,7 @@ struct LoginShellTests {
             try await SSHServerFixture.sh("chmod 777 '\(server.directory)'")
             let error = await Script.failure(host, "echo ran >\(server.path("ran"))")
             #expect(ContinuousClock.now - started < .seconds(10))
+            #expect(error?.code == .shell)
             #expect(error?.isNotBegun == true)
             #expect(error?.message.contains("the login shell of \(user.name)") == true, "\(String(describing: error))")
             #expect(error?.message.contains(question.isEmpty ? "said nothing" : "Which project?") == true)
