@@ -95,9 +95,9 @@ package struct HostCheck: Sendable {
 
     private static func look(at inspected: InspectedHost) async -> Look {
         let host = inspected.host
-        let script = HostCheckScript(inspected.settings)
+        let script = HostCheckScript(inspected.settings, isDataSaid: inspected.isDataSaid)
         let arrival = ClockArrival()
-        var command = RemoteCommand("look at the host", script: script.text, effect: .readOnly, timeout: timeout)
+        var command = RemoteCommand("the check", script: script.text, effect: .readOnly, timeout: timeout)
         command.onOutput = { _ in arrival.note() }
         let asked = Date().timeIntervalSince1970
         do {

@@ -20,8 +20,13 @@ struct HostCheckScript {
     static let leastFree = 100 << 20
 
     private let settings: EtcdSettings
+    /// Whether the place of the data was said and not assumed.
+    private let isDataSaid: Bool
 
-    init(_ settings: EtcdSettings) { self.settings = settings }
+    init(_ settings: EtcdSettings, isDataSaid: Bool = false) {
+        self.settings = settings
+        self.isDataSaid = isDataSaid
+    }
 
     /// Prints `name=value` lines; a tool that is not there prints nothing.
     var text: String {
@@ -38,12 +43,17 @@ struct HostCheckScript {
             printf 'etcd=%s\\n' "$(etcd --version 2>/dev/null | sed -n 's/^etcd Version: *//p')"
             printf 'etcdctl=%s\\n' "$(ETCDCTL_API=3 \(etcdctl) version 2>/dev/null | sed -n 's/^etcdctl version: *//p')"
             ETCDCTL_API=3 \(etcdctl) migrate --help >/dev/null 2>&1 && printf 'migrate=yes\\n'
-            dir=\(backups); while [ ! -d "$dir" ]; do dir=$(dirname "$dir"); done
+            dir=\(backups)
+            while [ ! -d "$dir" ]; do
+              [ ! -e "$dir" ] || printf 'nodir=%s\\n' "$dir"
+              dir=$(dirname "$dir")
+            done
             printf 'dir=%s\\n' "$dir"
             printf 'free=%s\\n' "$(df -Pk "$dir" 2>/dev/null | awk 'NR == 2 { print $4 }')"
             printf 'inodes=%s\\n' "$(df -Pi "$dir" 2>/dev/null | awk 'NR == 2 { print $2, $4 }')"
             [ -w "$dir" ] || printf 'readonly=yes\\n'
-            [ ! -d \(data) ] || printf 'data=%s\\n' "$(du -sk \(data) 2>/dev/null | awk '{ print $1 }')"
+            if [ -d \(data) ]; then printf 'data=%s\\n' "$(du -sk \(data) 2>/dev/null | awk '{ print $1 }')"
+            else printf 'nodata=yes\\n'; fi
             """
     }
 
@@ -64,7 +74,7 @@ struct HostCheckScript {
         answer.etcdctl = values["etcdctl"]?.first
         let free = values["free"]?.first.flatMap(Int.init).map { $0 * 1024 }
         answer.freeSpace = free.map(Self.size)
-        answer.problems += tools(values) + etcdctl(values) + disk(values, free)
+        answer.problems += tools(values) + etcdctl(values) + places(values) + disk(values, free)
         answer.isUsable = answer.problems.allSatisfy(\.isWarning)
         return Report(clock: values["clock"]?.first.flatMap(Double.init))
     }
@@ -104,6 +114,41 @@ struct HostCheckScript {
     }
 
     // MARK: - Disk
+
+    /// Where backups go and where the data are, as the inventory says it.
+    private func places(_ values: [String: [String]]) -> [HostProblem] {
+        var problems: [HostProblem] = []
+        if !settings.backupDir.hasPrefix("/") {
+            problems.append(
+                HostProblem(
+                    .disk,
+                    "backup_dir is `\(settings.backupDir)`, which is no absolute path",
+                    remedy: "set the variable backup_dir to a path that begins with /"
+                )
+            )
+        } else if let file = values["nodir"]?.first {
+            problems.append(
+                HostProblem(
+                    .disk,
+                    "\(file), where backups go, is not a directory",
+                    remedy: "move it away, or set the variable backup_dir to another place"
+                )
+            )
+        }
+        if isDataSaid, values["nodata"] != nil {
+            problems.append(
+                HostProblem(
+                    .dataDir,
+                    "no directory \(settings.dataDir) that \(values["user"]?.first ?? "the user") can see",
+                    remedy:
+                        "set the variable etcd_data_dir to where the member keeps its data, or leave it out, so that "
+                        + "its unit is asked",
+                    isWarning: true
+                )
+            )
+        }
+        return problems
+    }
 
     /// A backup takes as much as the data, and the copy that is migrated as much again.
     private func disk(_ values: [String: [String]], _ free: Int?) -> [HostProblem] {

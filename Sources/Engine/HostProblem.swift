@@ -14,6 +14,7 @@ package struct HostProblem: Sendable, Codable {
         case missingTool = "missing_tool"
         case etcdctl
         case disk
+        case dataDir = "data_dir"
         case clock
     }
 
@@ -55,8 +56,8 @@ package struct HostProblem: Sendable, Codable {
             switch error.code {
             case .hostKey: .hostKey
             case .authentication: .authentication
-            case .become: .become
             case .shell: .shell
+            case .become: .become
             case .inDoubt: .inDoubt
             default: .unreachable
             }

@@ -11,6 +11,8 @@ struct InspectedHost: Sendable {
     /// The way to it, already elevated where the inventory does not forbid it.
     var host: any RemoteHost
     var settings: EtcdSettings
+    /// Whether somebody said where the member's data are, so that it is known without a look at its unit.
+    var isDataSaid = false
     /// `hidden_keys`, as a run would have it; `nil` where nobody has said it.
     var hiddenKeys: String?
     /// Where the node keeps its lock.
@@ -56,6 +58,7 @@ struct InspectedHost: Sendable {
                     InspectedHost(
                         host: user.map { way.elevated(as: $0) } ?? way,
                         settings: EtcdSettings(variables: variables),
+                        isDataSaid: variables["etcd_data_dir"]?.asString?.isEmpty == false,
                         hiddenKeys: variables["hidden_keys"]?.asString,
                         state: NodeState(variables: variables),
                         user: user,

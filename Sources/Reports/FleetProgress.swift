@@ -56,7 +56,7 @@ package actor FleetProgress {
     }
 
     private func line(_ now: Double) -> String {
-        var text = "\(ended) of \(total) hosts, \(Int(now - began)) s"
+        var text = "\(ended) of \(total) \(total == 1 ? "host" : "hosts"), \(Int(now - began)) s"
         if failed > 0 { text += ", \(failed) failed" }
         if notReached > 0 { text += ", \(notReached) not reached" }
         return text

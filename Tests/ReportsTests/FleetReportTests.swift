@@ -269,6 +269,14 @@ import Testing
 
     // MARK: - Progress
 
+    @Test func `of one host there is no plural`() async {
+        let clock = TestClock()
+        let progress = FleetProgress(total: 1, isLive: true, clock.surroundings)
+        clock.advance(2)
+        await progress.tick()
+        #expect(clock.taken().hasSuffix("0 of 1 host, 2 s"))
+    }
+
     @Test func `what is quick says nothing, a terminal has one line that goes again, a log has one now and then`() async
     {
         let clock = TestClock()
