@@ -36,6 +36,8 @@ package struct HostCheck: Sendable {
         var answer: Answer
         /// How far the node's clock is ahead of this machine's.
         var clock: ClockReading?
+        /// What tells its node from others.
+        var node: String?
     }
 
     /// The hosts in inventory order.
@@ -83,9 +85,11 @@ package struct HostCheck: Sendable {
         }
         let seen = looks.compactMap(\.self)
         let clocks = ClockSurvey(seen.compactMap(\.clock))
+        let nodes = NodeSurvey(seen.compactMap { look in look.node.map { (name: look.answer.host, node: $0) } })
         return seen.map { look in
             var answer = look.answer
             if let problem = look.clock.flatMap(clocks.problem) { answer.problems.append(problem) }
+            if let problem = look.node.flatMap(nodes.problem) { answer.problems.append(problem) }
             return answer
         }
     }
@@ -108,7 +112,8 @@ package struct HostCheck: Sendable {
             answer.clockOffsetSeconds = report.clock.map { $0 - told }
             return Look(
                 answer: answer,
-                clock: report.clock.map { ClockReading(earliest: $0 - told, latest: $0 - asked) }
+                clock: report.clock.map { ClockReading(earliest: $0 - told, latest: $0 - asked) },
+                node: report.node
             )
         } catch {
             return Look(answer: Answer(host: host.name, isUsable: false, problems: [HostProblem(error)]))

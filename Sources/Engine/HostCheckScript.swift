@@ -10,6 +10,8 @@ struct HostCheckScript {
     struct Report {
         /// Seconds since the epoch, by the node's clock.
         var clock: Double?
+        /// What another node has not: its boot, its name and its network, since containers share the first.
+        var node: String?
     }
 
     /// Programs that the actions run on a node.
@@ -37,6 +39,8 @@ struct HostCheckScript {
         return """
             printf 'clock=%s\\n' "$(date +%s.%N)"
             printf 'user=%s\\n' "$(id -un)"
+            boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
+            [ -z "$boot" ] || printf 'node=%s\\n' "$boot $(uname -n) $(readlink /proc/self/ns/net 2>/dev/null)"
             for tool in \(Self.tools.joined(separator: " ")); do
               command -v "$tool" >/dev/null 2>&1 || printf 'missing=%s\\n' "$tool"
             done
@@ -76,7 +80,7 @@ struct HostCheckScript {
         answer.freeSpace = free.map(Self.size)
         answer.problems += tools(values) + etcdctl(values) + places(values) + disk(values, free)
         answer.isUsable = answer.problems.allSatisfy(\.isWarning)
-        return Report(clock: values["clock"]?.first.flatMap(Double.init))
+        return Report(clock: values["clock"]?.first.flatMap(Double.init), node: values["node"]?.first)
     }
 
     private func tools(_ values: [String: [String]]) -> [HostProblem] {

@@ -16,6 +16,7 @@ package struct HostProblem: Sendable, Codable {
         case disk
         case dataDir = "data_dir"
         case clock
+        case sameNode = "same_node"
     }
 
     package var kind: Kind

@@ -69,4 +69,19 @@ import Testing
             #expect(try await problems(backups: directory, data: data, isDataSaid: false).isEmpty)
         }
     }
+
+    @Test func `a node that has two names is told as one, and others are not`() async throws {
+        let script = HostCheckScript(EtcdSettings(variables: [:]))
+        let command = RemoteCommand("the check", script: script.text, effect: .readOnly)
+        var answer = HostCheck.Answer(host: "n1", isUsable: true)
+        let here = try #require(
+            script.read(try await LocalHost(name: "n1").run(command).output, into: &answer).node
+        )
+        let survey = NodeSurvey([("n1", here), ("n2", "boot name net:[1]"), ("n3", here)])
+        let problem = try #require(survey.problem(here))
+        #expect(problem.kind == .sameNode)
+        #expect(problem.isWarning)
+        #expect(problem.message == "one node has 2 names: n1, n3")
+        #expect(survey.problem("boot name net:[1]") == nil)
+    }
 }
