@@ -63,6 +63,6 @@ struct LeaveTaking: Sendable {
 }
 
 extension RemoteError {
-    /// Whether the node may be there again soon.
-    var isAway: Bool { code == .unreachable || code == .inDoubt }
+    /// Whether the node may be there again soon; one that goes down, or comes up, may give no shell.
+    var isAway: Bool { [.unreachable, .shell, .inDoubt].contains(code) }
 }

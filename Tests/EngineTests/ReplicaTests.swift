@@ -22,6 +22,15 @@ import Testing
         try RunMarker(text: Array(Data(contentsOf: URL(filePath: bench.nodeState(host) + "/last-run"))))
     }
 
+    private func ledger(_ bench: Bench) async throws -> ReplicaLedger {
+        try ReplicaLedger(
+            try await bench.record(),
+            playbook: "x",
+            store: bench.store,
+            writer: RunReplica.Writer(host: "h", pid: 1, version: "1")
+        )
+    }
+
     private func files(_ bench: Bench, _ host: String) -> [String] {
         // The lock's own files and those of jobs are not asked about.
         ((try? FileManager.default.contentsOfDirectory(atPath: bench.nodeState(host))) ?? [])
@@ -56,10 +65,11 @@ import Testing
         let inner: any RemoteHost
         /// How often it does not; `nil` for never.
         var times: Countdown?
+        var code = RemoteError.Code.unreachable
 
         func run(_ command: RemoteCommand) async throws(RemoteError) -> CommandResult {
             if command.label == "tell the node how the run ended", times?.next() ?? true {
-                throw RemoteError(.unreachable, host: name, "there is nobody")
+                throw RemoteError(code, host: name, "there is nobody")
             }
             return try await inner.run(command)
         }
@@ -104,10 +114,13 @@ import Testing
         #expect(try mode(bench.nodeState("b") + "/run") == 0o600)
     }
 
-    @Test func `a node that is away at the end of a run that is done is waited for`() async throws {
+    @Test(arguments: [RemoteError.Code.unreachable, .shell])
+    func `a node that is away at the end of a run that is done is waited for`(_ code: RemoteError.Code) async throws {
         var bench = try Bench()
         let times = Countdown(2)
-        bench.connector = { DyingHost(inner: LocalHost(name: $0.name), times: $0.name == "b" ? times : Countdown(0)) }
+        bench.connector = {
+            DyingHost(inner: LocalHost(name: $0.name), times: $0.name == "b" ? times : Countdown(0), code: code)
+        }
         #expect(try await bench.run().exitCode == 0)
         for host in ["a", "b"] { #expect(try marker(bench, host).state == .done) }
         let notices = await bench.events.notices
@@ -212,12 +225,7 @@ import Testing
         let bench = try Bench()
         try await bench.run()
         let run = try await bench.record().id
-        let ledger = try ReplicaLedger(
-            try await bench.record(),
-            playbook: "x",
-            store: bench.store,
-            writer: RunReplica.Writer(host: "h", pid: 1, version: "1")
-        )
+        let ledger = try await self.ledger(bench)
         // The whole replica first, then only what is new.
         for _ in 1...2 {
             #expect(try await isBegun(1, before: "1 \(run) steps.1/a", bench, ledger))
@@ -243,12 +251,7 @@ import Testing
     @Test func `a whole replica that waited until its run had ended does not come on the node any more`() async throws {
         let bench = try Bench()
         try await bench.run()
-        let ledger = try ReplicaLedger(
-            try await bench.record(),
-            playbook: "x",
-            store: bench.store,
-            writer: RunReplica.Writer(host: "h", pid: 1, version: "1")
-        )
+        let ledger = try await self.ledger(bench)
         let state = bench.nodeState("a")
         #expect(try await !isBegun(1, before: "", after: "rm -f \(state)/turns", bench, ledger))
         #expect(!FileManager.default.fileExists(atPath: state + "/run"))
@@ -259,12 +262,7 @@ import Testing
     @Test func `after a command whose end nobody saw the node gets the whole again`() async throws {
         let bench = try Bench(["broken-b": ""])
         try await bench.run()
-        let ledger = try ReplicaLedger(
-            try await bench.record(),
-            playbook: "x",
-            store: bench.store,
-            writer: RunReplica.Writer(host: "h", pid: 1, version: "1")
-        )
+        let ledger = try await self.ledger(bench)
         func isWhole(_ host: String) async throws -> Bool {
             let place = ReplicaLedger.Place(host: host, become: true)
             switch try await ledger.text(for: place, .performing, step: "steps.1/\(host)", attempt: 1) {
