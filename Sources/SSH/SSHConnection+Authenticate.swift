@@ -139,10 +139,12 @@ extension SSHConnection {
         }
     }
 
-    /// Whether libssh2 has the cipher that a key is encrypted with; it reads keys with those of its connections.
+    /// Whether libssh2 has the cipher that a key is encrypted with.
+    ///
+    /// It reads keys with those of its connections, but for chacha20-poly1305, which 1.11.1 has for connections only.
     private func canRead(_ cipher: String?) -> Bool {
         guard let cipher, let session else { return true }
-        return session.supportedMethods(.cipher).contains(cipher)
+        return cipher != "chacha20-poly1305@openssh.com" && session.supportedMethods(.cipher).contains(cipher)
     }
 
     private func attemptCertificates(
