@@ -34,7 +34,7 @@ struct CheckCommand: AsyncParsableCommand {
             )
             let fanOut = forks.fanOut(over: check.hosts.count)
             let outcome = try await InterruptibleWork.run(saying: "no further host is looked at") {
-                await Self.perform(check, fanOut)
+                await Self.perform(check, fanOut, session.output)
             }
             let answers = outcome.result
             switch session.output {
@@ -48,8 +48,12 @@ struct CheckCommand: AsyncParsableCommand {
         }
     }
 
-    private static func perform(_ check: HostCheck, _ fanOut: FanOut) async -> [HostCheck.Answer] {
-        let progress = Terminal.progress(over: check.hosts.count)
+    private static func perform(
+        _ check: HostCheck,
+        _ fanOut: FanOut,
+        _ format: OutputOptions.Format
+    ) async -> [HostCheck.Answer] {
+        let progress = Terminal.progress(over: check.hosts.count, beside: format)
         return await progress.run {
             await check.answers(fanOut) { await progress.note($0.isUsable ? .good : .failed) }
         }

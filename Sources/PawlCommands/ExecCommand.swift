@@ -89,12 +89,13 @@ struct ExecCommand: AsyncParsableCommand {
         on loops: SSHEventLoopGroup
     ) async -> FleetReport {
         var report = FleetReport(hosts: work.hosts)
-        let progress = Terminal.progress(over: work.hosts.count)
+        let progress = Terminal.progress(over: work.hosts.count, beside: format)
         let waiter = LoopWaiter(loops)
         await progress.run {
             await work.run(fanOut) { place, answer in
                 if format == .json, let line = try? FleetReport.line(answer) {
-                    await waiter.write(Array(line.utf8), to: STDOUT_FILENO)
+                    let code = await waiter.write(Array(line.utf8), to: STDOUT_FILENO)
+                    if let code { StandardStream.output.note(lost: code) }
                 }
                 await progress.note(ending(answer.outcome))
                 report.add(answer, at: place)

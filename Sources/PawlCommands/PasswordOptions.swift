@@ -72,7 +72,7 @@ struct PasswordOptions: ParsableArguments {
     /// - Throws: `DiagnosticsError` with what is wrong with a file, or that nobody can be asked.
     func given(
         environment: [String: String] = ProcessInfo.processInfo.environment,
-        ask: (String) throws(DiagnosticsError) -> Secret = TerminalQuestion.ask
+        ask: (String, Secret?) throws(DiagnosticsError) -> Secret = TerminalQuestion.ask
     ) throws(DiagnosticsError) -> GivenSecrets {
         func read(_ what: String, _ file: String?, _ variable: String) throws(DiagnosticsError) -> Secret? {
             if let file { return try SecretFile(what, file).secret() }
@@ -82,11 +82,13 @@ struct PasswordOptions: ParsableArguments {
         given.keyPassphrase = try read("key passphrase", keyPassphraseFile, GivenSecrets.Variable.keyPassphrase)
         given.login =
             asksPassword
-            ? try ask("SSH password: ")
+            ? try ask("SSH password: ", nil)
             : try read("connection password", connectionPasswordFile, GivenSecrets.Variable.login)
+        // As Ansible asks: Return alone is the password that was typed before.
+        let typed = asksPassword ? given.login : nil
         given.become =
             asksBecomePassword
-            ? try ask("BECOME password: ")
+            ? try ask("BECOME password\(typed == nil ? "" : "[defaults to SSH password]"): ", typed)
             : try read("become password", becomePasswordFile, GivenSecrets.Variable.become)
         return given
     }

@@ -45,12 +45,19 @@ final class StandardStream: Sendable {
                     var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                     _ = poll(&room, 1, -1)
                 } else if errno != EINTR {
-                    state.problem = state.problem ?? String(cString: strerror(errno))
+                    Self.note(lost: errno, in: &state)
                     break
                 }
             }
             state.isCut = bytes.isEmpty ? false : state.isCut || bytes.count < count
         }
+    }
+
+    /// Notes that something was lost that went there another way.
+    func note(lost code: Int32) { state.withLock { Self.note(lost: code, in: &$0) } }
+
+    private static func note(lost code: Int32, in state: inout State) {
+        state.problem = state.problem ?? String(cString: strerror(code))
     }
 
     /// Makes sure that stdin, stdout and stderr are open.

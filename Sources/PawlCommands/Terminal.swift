@@ -17,11 +17,14 @@ enum Terminal {
     static var width: Int? { size?.columns }
 
     /// How far a command over many hosts is, told on stderr.
-    static func progress(over hosts: Int) -> FleetProgress {
+    ///
+    /// Where objects go to the same terminal meanwhile, it is not drawn between them.
+    static func progress(over hosts: Int, beside format: OutputOptions.Format) -> FleetProgress {
+        let isShared = format == .json && isatty(STDOUT_FILENO) == 1
         let waiter = try? LoopWaiter(SSHEventLoopGroup.shared.get())
         return FleetProgress(
             total: hosts,
-            isLive: TerminalTraits.of(descriptor: STDERR_FILENO).allowsLiveView,
+            isLive: !isShared && TerminalTraits.of(descriptor: STDERR_FILENO).allowsLiveView,
             .init(
                 sink: { StandardStream.errors.write($0) },
                 size: { TerminalSize.of(descriptor: STDERR_FILENO) },

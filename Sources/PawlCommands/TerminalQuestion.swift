@@ -7,12 +7,17 @@ import Foundation
 ///
 /// It goes by `/dev/tty`, so that standard input and output may be elsewhere.
 enum TerminalQuestion {
+    /// Asks once, for an answer that is not empty.
+    static func ask(_ question: String) throws(DiagnosticsError) -> Secret { try ask(question, or: nil) }
+
     /// Asks once.
     ///
-    /// - Parameter question: the words in front of the answer.
+    /// - Parameters:
+    ///   - question: the words in front of the answer.
+    ///   - fallback: what an empty answer stands for; without it, one is refused.
     /// - Returns: the line that was typed.
     /// - Throws: `DiagnosticsError` where there is no terminal, or no answer.
-    static func ask(_ question: String) throws(DiagnosticsError) -> Secret {
+    static func ask(_ question: String, or fallback: Secret?) throws(DiagnosticsError) -> Secret {
         let terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)
         guard terminal >= 0 else {
             throw refused(
@@ -29,7 +34,8 @@ enum TerminalQuestion {
         case .end:
             throw refused("`\(question.trimmingCharacters(in: .whitespaces))` was not answered", "nothing was begun")
         }
-        guard !typed.isEmpty else {
+        if typed.isEmpty {
+            if let fallback { return fallback }
             throw refused("the answer to `\(question.trimmingCharacters(in: .whitespaces))` is empty", "type it again")
         }
         return Secret(typed)

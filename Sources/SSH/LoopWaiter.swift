@@ -27,16 +27,19 @@ package actor LoopWaiter {
     /// Writes all of it without ever blocking the loop.
     ///
     /// A pipe that is ready takes `PIPE_BUF` bytes at once (pipe(7)), which are 4096 on Linux and 512 at least.
-    package func write(_ bytes: [UInt8], to descriptor: Int32) async {
+    ///
+    /// - Returns: the number of the system's error that kept some of it from being written; `nil` where all was.
+    package func write(_ bytes: [UInt8], to descriptor: Int32) async -> Int32? {
         var rest = bytes[...]
         while !rest.isEmpty {
             // What was cancelled tells its last words all the same.
-            if await !isReady(descriptor, for: .write), !Task.isCancelled { return }
+            if await !isReady(descriptor, for: .write), !Task.isCancelled { return EIO }
             let piece = Array(rest.prefix(512))
             let count = Glibc.write(descriptor, piece, piece.count)
-            if count < 0, errno != EINTR, errno != EAGAIN { return }
+            if count < 0, errno != EINTR, errno != EAGAIN { return errno }
             rest = rest.dropFirst(max(0, count))
         }
+        return nil
     }
 
     private func isReady(_ descriptor: Int32, for interest: SSHEventLoop.Interest) async -> Bool {

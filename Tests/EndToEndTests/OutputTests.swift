@@ -18,6 +18,18 @@ extension EndToEnd {
             let full = try await shell("exec \"$0\" actions >/dev/full")
             #expect(full.exitCode == 74, "\(full)")
             #expect(full.stderr == "error: not all could be written to stdout: No space left on device\n")
+            let inventory = FileManager.default.temporaryDirectory.path + "/pawl-nowhere-\(UUID().uuidString)"
+            try "n1 ansible_host=127.0.0.1 ansible_port=1\n".write(toFile: inventory, atomically: true, encoding: .utf8)
+            defer { try? FileManager.default.removeItem(atPath: inventory) }
+            for format in ["text", "json"] {
+                let exec = try await shell(
+                    "exec \"$0\" \"$@\" >/dev/full",
+                    ["exec", "-i", inventory, "--format", format, "true"]
+                )
+                // What became of the host counts.
+                #expect(exec.exitCode == 4, "\(exec)")
+                #expect(exec.stderr.contains("warning: not all could be written to stdout"), "\(exec)")
+            }
             // Whoever closed it does not want it, and it is not what is opened next.
             let closed = try await shell("exec \"$0\" actions >&- 2>&-")
             #expect(closed.exitCode == 0, "\(closed)")

@@ -58,12 +58,44 @@ extension EndToEnd {
                     terminal in
                     try await terminal.wait(for: "SSH password: ")
                     terminal.type("first secret\r")
-                    try await terminal.wait(for: "BECOME password: ")
+                    try await terminal.wait(for: "BECOME password[defaults to SSH password]: ")
                     terminal.type("second secret\r")
                 }
                 // The host is nowhere.
                 #expect(output.exitCode != 0 && output.stdout.contains("n1"), "\(output.stdout)")
                 #expect(!output.stdout.contains("secret"), "\(output.stdout)")
+            }
+        }
+
+        @Test func `Return alone is the password that was typed before, and none at the first question`() async throws {
+            try await Self.with { directory in
+                for answers in [["first secret\r", "\r"], ["\r"]] {
+                    let output = try await ProgramAtTerminal.run(
+                        ClusterFixture.binary,
+                        ["exec", "-i", "hosts", "-k", "-K", "true"],
+                        in: directory
+                    ) { terminal in
+                        for (question, answer) in zip(["SSH password: ", "to SSH password]: "], answers) {
+                            try await terminal.wait(for: question)
+                            terminal.type(answer)
+                        }
+                    }
+                    let isAnswered = answers.count == 2
+                    #expect(output.stdout.contains("not begun, not reached") == isAnswered, "\(output.stdout)")
+                    #expect(output.stdout.contains("`SSH password:` is empty") != isAnswered, "\(output.stdout)")
+                }
+            }
+        }
+
+        /// Objects and the progress would stand in one line.
+        @Test func `objects have the terminal for themselves`() async throws {
+            try await Self.with { directory in
+                let output = try await ProgramAtTerminal.run(
+                    ClusterFixture.binary,
+                    ["exec", "-i", "hosts", "--format", "json", "true"],
+                    in: directory
+                ) { _ in }
+                #expect(output.stdout.hasPrefix("{"), "\(output.stdout)")
             }
         }
 

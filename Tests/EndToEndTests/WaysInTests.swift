@@ -85,7 +85,7 @@ extension EndToEnd {
                     arguments,
                     in: cluster.directory
                 ) { terminal in
-                    for question in ["SSH password: ", "BECOME password: "] {
+                    for question in ["SSH password: ", "BECOME password[defaults to SSH password]: "] {
                         try await terminal.wait(for: question)
                         terminal.type(Self.password + "\r")
                     }
@@ -94,7 +94,7 @@ extension EndToEnd {
                 }
                 #expect(output.exitCode == 0, "\(output.stdout)")
                 #expect(!output.stdout.contains(Self.password))
-                for question in ["SSH password: ", "BECOME password: "] {
+                for question in ["SSH password: ", "BECOME password[defaults to SSH password]: "] {
                     #expect(output.stdout.components(separatedBy: question).count == 2)
                 }
                 try await Self.expectNothingHolds(Self.password, cluster)

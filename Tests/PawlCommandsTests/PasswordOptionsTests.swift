@@ -18,7 +18,7 @@ import Testing
         return path
     }
 
-    private func nobody(_ question: String) throws(DiagnosticsError) -> Secret {
+    private func nobody(_ question: String, _ fallback: Secret?) throws(DiagnosticsError) -> Secret {
         throw DiagnosticsError([Diagnostic(at: nil, "asked \(question)")])
     }
 
@@ -43,13 +43,23 @@ import Testing
 
     @Test func `-K asks once`() throws {
         var questions: [String] = []
-        let given = try options("-K").given(environment: ["PAWL_BECOME_PASSWORD": "other"]) { question in
+        let given = try options("-K").given(environment: ["PAWL_BECOME_PASSWORD": "other"]) { question, _ in
             questions.append(question)
             return Secret("typed")
         }
         #expect(given.become?.reveal() == "typed")
         #expect(questions == ["BECOME password: "])
         #expect(throws: (any Error).self) { try options("-K --become-password-file x") }
+    }
+
+    @Test func `where both are asked for, Return alone is the password that was typed before`() throws {
+        var questions: [String] = []
+        let given = try options("-k -K").given(environment: [:]) { question, fallback in
+            questions.append(question)
+            return fallback ?? Secret("typed")
+        }
+        #expect(given.login?.reveal() == "typed" && given.become?.reveal() == "typed")
+        #expect(questions == ["SSH password: ", "BECOME password[defaults to SSH password]: "])
     }
 
     @Test(arguments: [("", "is empty"), ("two\nlines\n", "is not one line of text")])
