@@ -70,12 +70,13 @@ struct ReplicaScript: Sendable {
     /// own line is not there any more, the run has ended. A line begins anew, for one that a full disk has cut short.
     private func turns(_ turn: Turn) -> String {
         """
-        replica_turn=\(turn.number)
+        replica_turn=
         replica_step=\(ShellQuoting.quote("\(turn.run) \(turn.step)"))
         replica_take() {
           [ -e "$state/turns" ] || (umask 077; : >>"$state/turns") 2>/dev/null
-          { printf '\\n%s %s\\n' "$replica_turn" "$replica_step" >>"$state/turns"; } 2>/dev/null && return
-          replica_turn=; replica_why="$state/turns cannot be written; is the disk full?"
+          if { printf '\\n%s %s\\n' \(turn.number) "$replica_step" >>"$state/turns"; } 2>/dev/null
+          then replica_turn=\(turn.number); return; fi
+          replica_why="$state/turns cannot be written; is the disk full?"
           return 1
         }
         replica_turns() {

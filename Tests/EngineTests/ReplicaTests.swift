@@ -248,6 +248,22 @@ import Testing
         #expect(try await !isBegun(5, before: "", bench, ledger))
     }
 
+    @Test func `what takes something back goes on where the node's directory is not to be trusted any more`()
+        async throws
+    {
+        let bench = try Bench()
+        try await bench.run()
+        let ledger = try await self.ledger(bench)
+        let state = bench.nodeState("a")
+        #expect(try await isBegun(1, before: "", bench, ledger))
+        // The turns of what was done are there still.
+        try FileManager.default.moveItem(atPath: state, toPath: state + ".moved")
+        try FileManager.default.createSymbolicLink(atPath: state, withDestinationPath: state + ".moved")
+        #expect(FileManager.default.fileExists(atPath: state + "/turns"))
+        #expect(try await isBegun(2, isUndo: true, before: "", bench, self.ledger(bench)))
+        #expect(try await !isBegun(3, before: "", bench, self.ledger(bench)))
+    }
+
     @Test func `a whole replica that waited until its run had ended does not come on the node any more`() async throws {
         let bench = try Bench()
         try await bench.run()
