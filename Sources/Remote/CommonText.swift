@@ -7,8 +7,8 @@
 package struct CommonText: Sendable {
     /// The text of the first, in UTF-8.
     private let bytes: [UInt8]
-    /// How long the longest word of its own is that begins at a place.
-    private let words: [Int: Int]
+    /// How long the longest word of its own is that begins at each place; 0 where none does.
+    private let words: [Int32]
     /// The words in which others differ, by where they begin.
     private var folded: [Int: Int] = [:]
 
@@ -48,7 +48,7 @@ package struct CommonText: Sendable {
     /// - Returns: whether it was taken; where it was not, nothing has changed.
     package mutating func take(_ other: CommonText) -> Bool {
         guard let differing = differences(from: other) else { return false }
-        for place in differing { folded[place] = words[place] }
+        for place in differing { folded[place] = Int(words[place]) }
         return true
     }
 
@@ -60,8 +60,8 @@ package struct CommonText: Sendable {
         var differing: [Int] = []
         var (place, otherPlace) = (0, 0)
         while place < bytes.count, otherPlace < other.bytes.count {
-            if let length = words[place], let otherLength = other.words[otherPlace] {
-                let (end, otherEnd) = (place + length, otherPlace + otherLength)
+            if words[place] > 0, other.words[otherPlace] > 0 {
+                let (end, otherEnd) = (place + Int(words[place]), otherPlace + Int(other.words[otherPlace]))
                 if bytes[place..<end] != other.bytes[otherPlace..<otherEnd] { differing.append(place) }
                 (place, otherPlace) = (end, otherEnd)
             } else {
@@ -73,7 +73,7 @@ package struct CommonText: Sendable {
     }
 
     /// The words that stand there by themselves, and are no part of another.
-    private static func places(of words: [String], in bytes: [UInt8]) -> [Int: Int] {
+    private static func places(of words: [String], in bytes: [UInt8]) -> [Int32] {
         func isPart(_ place: Int) -> Bool {
             guard bytes.indices.contains(place) else { return false }
             switch bytes[place] {
@@ -83,13 +83,13 @@ package struct CommonText: Sendable {
             default: return false
             }
         }
-        var places: [Int: Int] = [:]
+        var places = [Int32](repeating: 0, count: bytes.count)
         for word in Set(words).map({ Array($0.utf8) }) where !word.isEmpty && word.count <= bytes.count {
             for place in 0...(bytes.count - word.count) where bytes[place] == word[0] {
                 guard bytes[place..<(place + word.count)] == word[...], !isPart(place - 1),
                     !isPart(place + word.count)
                 else { continue }
-                places[place] = max(places[place] ?? 0, word.count)
+                places[place] = max(places[place], Int32(word.count))
             }
         }
         return places
